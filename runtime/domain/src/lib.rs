@@ -1,0 +1,37 @@
+//! What things are and what is allowed: the vocabulary that every other crate shares.
+//!
+//! Pure rules and plain data. Nothing here does I/O, knows an async runtime, or names a heavy
+//! dependency, so its tests take less than a second.
+
+pub mod address;
+pub mod cancel;
+pub mod capability;
+pub mod connector;
+pub mod digest;
+pub mod failure;
+pub mod format;
+pub mod host_rule;
+pub mod limits;
+pub mod manifest;
+pub mod names;
+pub mod ports;
+pub mod protocol;
+pub mod run;
+pub mod secret;
+pub mod source;
+pub mod sql_ident;
+pub mod table;
+
+pub use cancel::Cancel;
+pub use capability::Capabilities;
+pub use connector::{Publisher, Version};
+pub use digest::Digest;
+pub use failure::{Failure, FailureKind};
+pub use host_rule::HostRule;
+pub use limits::Limits;
+pub use manifest::Manifest;
+pub use names::{Alias, ConnectorName, SlotName, SourceName, TableName};
+pub use run::{Operation, Run, RunId, RunState};
+pub use secret::Secret;
+pub use source::Source;
+pub use table::{Column, ColumnType, QueryMode, TableInfo, TableSpec, WriteMode};
