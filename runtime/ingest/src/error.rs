@@ -1,0 +1,89 @@
+//! Why a run could not be started.
+
+use domain::manifest::ManifestError;
+use domain::{Digest, Failure, RunId, SourceName};
+use thiserror::Error;
+
+/// One thing that is wrong with settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// An RFC 6901 pointer into the settings; empty for the whole.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if self.pointer.is_empty() {
+            "/"
+        } else {
+            &self.pointer
+        };
+        write!(f, "{place}: {}", self.message)
+    }
+}
+
+/// Why a run could not be started, or was not found.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// There is no such source.
+    #[error("there is no source `{0}`; `sluice source list` shows what there is")]
+    UnknownSource(SourceName),
+    /// The source is pinned to a version that is not here.
+    #[error("version {0:?} of the source's connector is not here; upload it again")]
+    UnknownVersion(Digest),
+    /// The version is not trusted, or no longer.
+    #[error(
+        "version {digest:?} of connector `{connector}` is not trusted; an admin must trust it first"
+    )]
+    NotTrusted {
+        /// The connector's name.
+        connector: String,
+        /// The version.
+        digest: Digest,
+    },
+    /// The source is switched off.
+    #[error("source `{0}` is disabled")]
+    Disabled(SourceName),
+    /// A run of this source is under way.
+    #[error("source `{source_name}` is running already, as run {run}")]
+    AlreadyRunning {
+        /// The source.
+        source_name: SourceName,
+        /// The run that is under way.
+        run: RunId,
+    },
+    /// The settings do not fit the manifest's schema.
+    #[error("the settings are not valid: {}", list(.0))]
+    Settings(Vec<SettingsError>),
+    /// The manifest's own schema is broken.
+    #[error("the manifest's schema of the settings is broken: {0}")]
+    Schema(String),
+    /// What the manifest asks for cannot be worked out from these settings.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The version asks for more than was granted.
+    #[error("the connector asks for more than was granted: {}", .0.join("; "))]
+    BeyondGrant(Vec<String>),
+    /// No run with this name is under way.
+    #[error("run {0} is not under way")]
+    UnknownRun(RunId),
+    /// The server is about to stop.
+    #[error("the server is stopping; no new runs are started")]
+    Stopping,
+    /// The operating system has no thread to give.
+    #[error("no thread could be started for the run")]
+    Thread(#[source] std::io::Error),
+    /// A port failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+fn list(errors: &[SettingsError]) -> String {
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

@@ -1,0 +1,260 @@
+//! The runs that are under way, and who watches them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use domain::ports::{Observer, Store};
+use domain::run::{EgressRow, Level, LogLine, Progress, RunEvent};
+use domain::{Cancel, Run, RunId, TableInfo};
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+use crate::error::IngestError;
+
+/// Events that a slow watcher may fall behind before it misses some.
+const EVENTS_KEPT: usize = 256;
+/// Log lines and egress rows are stored in batches: at this many, or after `FLUSH_AFTER`.
+const FLUSH_AT: usize = 64;
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// Results of `discover` that are kept for whoever asked.
+const DISCOVERED_KEPT: usize = 32;
+
+/// A view of a run that is under way.
+#[derive(Debug)]
+pub struct Watch {
+    /// The run as it is now.
+    pub run: Run,
+    /// How far it is.
+    pub progress: Progress,
+    /// What happens from now on; closed after the final state.
+    pub events: broadcast::Receiver<RunEvent>,
+}
+
+struct Pending {
+    lines: Vec<LogLine>,
+    egress: Vec<EgressRow>,
+    flushed: Instant,
+}
+
+/// One run that is under way.
+pub(crate) struct Live {
+    pub(crate) cancel: Cancel,
+    store: Arc<dyn Store>,
+    run: Mutex<Run>,
+    progress: Mutex<Progress>,
+    pending: Mutex<Pending>,
+    events: broadcast::Sender<RunEvent>,
+    discovered: Mutex<Option<Vec<TableInfo>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    pub(crate) fn new(run: Run, store: Arc<dyn Store>) -> Self {
+        Self {
+            cancel: Cancel::new(),
+            store,
+            run: Mutex::new(run),
+            progress: Mutex::default(),
+            pending: Mutex::new(Pending {
+                lines: Vec::new(),
+                egress: Vec::new(),
+                flushed: Instant::now(),
+            }),
+            events: broadcast::channel(EVENTS_KEPT).0,
+            discovered: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        lock(&self.run).clone()
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        // Subscribed before the state is read, so that nothing falls between the two.
+        let events = self.events.subscribe();
+        Watch {
+            run: self.run(),
+            progress: lock(&self.progress).clone(),
+            events,
+        }
+    }
+
+    pub(crate) fn set_discovered(&self, tables: Vec<TableInfo>) {
+        *lock(&self.discovered) = Some(tables);
+    }
+
+    /// Changes the run, stores it, and tells who watches.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Run)) {
+        let run = {
+            let mut run = lock(&self.run);
+            change(&mut run);
+            run.clone()
+        };
+        self.flush();
+        if let Err(failure) = self.store.save_run(&run) {
+            tracing::error!(run = %run.id, %failure, "the state of run {} could not be stored", run.id);
+        }
+        let _ = self.events.send(RunEvent::State { run });
+    }
+
+    fn flush(&self) {
+        let id = lock(&self.run).id;
+        let (lines, egress) = {
+            let mut pending = lock(&self.pending);
+            pending.flushed = Instant::now();
+            (
+                std::mem::take(&mut pending.lines),
+                std::mem::take(&mut pending.egress),
+            )
+        };
+        let stored = if lines.is_empty() {
+            Ok(())
+        } else {
+            self.store.append_log(id, &lines)
+        };
+        let stored = stored.and_then(|()| {
+            if egress.is_empty() {
+                Ok(())
+            } else {
+                self.store.append_egress(id, &egress)
+            }
+        });
+        if let Err(failure) = stored {
+            tracing::error!(run = %id, %failure, "the log of run {id} could not be stored");
+        }
+    }
+
+    fn push(&self, add: impl FnOnce(&mut Pending)) {
+        let due = {
+            let mut pending = lock(&self.pending);
+            add(&mut pending);
+            pending.lines.len() + pending.egress.len() >= FLUSH_AT
+                || pending.flushed.elapsed() >= FLUSH_AFTER
+        };
+        if due {
+            self.flush();
+        }
+    }
+}
+
+impl Observer for Live {
+    fn log(&self, level: Level, message: &str) {
+        let line = LogLine {
+            at: Timestamp::now(),
+            level,
+            message: message.to_owned(),
+        };
+        let _ = self.events.send(RunEvent::Log { line: line.clone() });
+        self.push(|pending| pending.lines.push(line));
+    }
+
+    fn progress(&self, progress: &Progress) {
+        lock(&self.progress).clone_from(progress);
+        lock(&self.run).counts = progress.counts;
+        let _ = self.events.send(RunEvent::Progress {
+            progress: progress.clone(),
+        });
+    }
+
+    fn egress(&self, row: &EgressRow) {
+        self.push(|pending| pending.egress.push(row.clone()));
+    }
+}
+
+#[derive(Default)]
+struct Registry {
+    closed: bool,
+    live: BTreeMap<RunId, Arc<Live>>,
+    discovered: VecDeque<(RunId, Vec<TableInfo>)>,
+}
+
+/// All runs that are under way; at most one a source.
+#[derive(Default)]
+pub(crate) struct LiveRuns {
+    registry: Mutex<Registry>,
+    ended: Condvar,
+}
+
+impl LiveRuns {
+    pub(crate) fn register(&self, live: Live) -> Result<Arc<Live>, IngestError> {
+        let run = live.run();
+        let mut registry = lock(&self.registry);
+        if registry.closed {
+            return Err(IngestError::Stopping);
+        }
+        if let Some(other) = registry
+            .live
+            .values()
+            .map(|l| l.run())
+            .find(|r| r.source == run.source)
+        {
+            return Err(IngestError::AlreadyRunning {
+                source_name: run.source,
+                run: other.id,
+            });
+        }
+        let live = Arc::new(live);
+        registry.live.insert(run.id, live.clone());
+        Ok(live)
+    }
+
+    pub(crate) fn get(&self, id: RunId) -> Option<Arc<Live>> {
+        lock(&self.registry).live.get(&id).cloned()
+    }
+
+    pub(crate) fn discovered(&self, id: RunId) -> Option<Vec<TableInfo>> {
+        lock(&self.registry)
+            .discovered
+            .iter()
+            .find(|(run, _)| *run == id)
+            .map(|(_, tables)| tables.clone())
+    }
+
+    pub(crate) fn finished(&self, live: &Live) {
+        let id = live.run().id;
+        let mut registry = lock(&self.registry);
+        if let Some(tables) = lock(&live.discovered).take() {
+            registry.discovered.push_back((id, tables));
+            if registry.discovered.len() > DISCOVERED_KEPT {
+                registry.discovered.pop_front();
+            }
+        }
+        registry.live.remove(&id);
+        self.ended.notify_all();
+    }
+
+    pub(crate) fn forget(&self, id: RunId) {
+        lock(&self.registry).live.remove(&id);
+        self.ended.notify_all();
+    }
+
+    /// Cancels every run, refuses new ones, and waits for the end of the last.
+    pub(crate) fn close(&self) {
+        let running: Vec<_> = {
+            let mut registry = lock(&self.registry);
+            registry.closed = true;
+            registry.live.values().cloned().collect()
+        };
+        // Outside of the lock: what a cancel sets off may end a run, which takes the lock.
+        running.iter().for_each(|live| live.cancel.cancel());
+        let mut registry = lock(&self.registry);
+        while !registry.live.is_empty() {
+            registry = self
+                .ended
+                .wait(registry)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl std::fmt::Debug for LiveRuns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set()
+            .entries(lock(&self.registry).live.keys())
+            .finish()
+    }
+}

@@ -1,0 +1,190 @@
+//! A run from its preparation to its last word.
+//!
+//! The steps: what the source is and may do → proof that the component may run → credentials →
+//! stage and cursors → the component in its runner → publish → master views. A step that fails ends
+//! the run; what was published before stays.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use domain::ports::{Ended, Job, Observer, Outcome};
+use domain::run::{Counts, Level};
+use domain::{Capabilities, Failure, Operation, RunState, Source, SourceName, TableName, Version};
+use jiff::Timestamp;
+
+use crate::Ports;
+use crate::error::IngestError;
+use crate::live::Live;
+use crate::plan::{check_grant, plan};
+
+/// A source that may run now, as far as can be known without running it.
+pub(crate) struct Prepared {
+    pub(crate) source: Source,
+    pub(crate) version: Version,
+    pub(crate) capabilities: Capabilities,
+}
+
+pub(crate) fn prepare(ports: &Ports, name: &SourceName) -> Result<Prepared, IngestError> {
+    let source = ports
+        .store
+        .source(name)?
+        .ok_or_else(|| IngestError::UnknownSource(name.clone()))?;
+    if !source.enabled {
+        return Err(IngestError::Disabled(name.clone()));
+    }
+    let version = ports
+        .store
+        .version(&source.version)?
+        .ok_or(IngestError::UnknownVersion(source.version))?;
+    if !version.trusted {
+        return Err(IngestError::NotTrusted {
+            connector: version.manifest.name.to_string(),
+            digest: version.digest,
+        });
+    }
+    let requested = plan(&version.manifest, &source.settings)?;
+    check_grant(&requested, &source.granted)?;
+    let capabilities = requested.effective(&source.granted);
+    Ok(Prepared {
+        source,
+        version,
+        capabilities,
+    })
+}
+
+/// Runs to the end and writes down how it ended. Never panics.
+pub(crate) fn execute(ports: &Ports, live: &Arc<Live>, prepared: Prepared, tables: Vec<TableName>) {
+    let (counts, result) =
+        catch_unwind(AssertUnwindSafe(|| attempt(ports, live, prepared, tables))).unwrap_or_else(
+            |_| {
+                (
+                    live.run().counts,
+                    Err(Failure::bug(
+                        "the host stumbled over this run; the server's log says where",
+                    )
+                    .into()),
+                )
+            },
+        );
+    let (state, failure) = match result {
+        Ok(()) => (RunState::Succeeded, None),
+        Err(Ended::Cancelled) => (RunState::Cancelled, None),
+        Err(Ended::Failed(failure)) => (RunState::Failed, Some(failure)),
+    };
+    match &failure {
+        Some(failure) => live.log(
+            Level::Error,
+            &format!("failed ({}): {failure}", failure.kind),
+        ),
+        None => live.log(
+            Level::Info,
+            &format!("{}: {} rows", state.as_str(), counts.rows),
+        ),
+    }
+    live.update(|run| {
+        run.state = state;
+        run.failure = failure;
+        run.counts = counts;
+        run.finished_at = Some(Timestamp::now());
+    });
+    let run = live.run();
+    tracing::info!(run = %run.id, source = %run.source, state = state.as_str(), rows = counts.rows, bytes_in = counts.bytes_in,
+        failure = run.failure.as_ref().map(|f| f.kind.as_str()), "run {} of `{}` {}", run.id, run.source, state.as_str());
+}
+
+fn attempt(
+    ports: &Ports,
+    live: &Arc<Live>,
+    prepared: Prepared,
+    tables: Vec<TableName>,
+) -> (Counts, Result<(), Ended>) {
+    live.update(|run| {
+        run.state = RunState::Running;
+        run.started_at = Some(Timestamp::now());
+    });
+    let job = match job(ports, live, prepared, tables) {
+        Ok(job) => job,
+        Err(failure) => return (Counts::default(), Err(failure.into())),
+    };
+    let source = job.source.clone();
+    let (counts, result) = ports.executor.execute(job);
+    let result = match result {
+        // Also after a failure: a checkpoint may have published something.
+        Err(ended) => {
+            rebuild(ports, live, &source);
+            Err(ended)
+        }
+        Ok(Outcome::Synced(published)) => {
+            for (table, rows) in &published.tables {
+                live.log(Level::Info, &format!("published `{table}`: {rows} rows"));
+            }
+            rebuild(ports, live, &source);
+            Ok(())
+        }
+        Ok(Outcome::Discovered(tables)) => {
+            live.set_discovered(tables);
+            Ok(())
+        }
+        Ok(Outcome::Checked) => Ok(()),
+    };
+    (counts, result)
+}
+
+fn job(
+    ports: &Ports,
+    live: &Arc<Live>,
+    prepared: Prepared,
+    tables: Vec<TableName>,
+) -> Result<Job, Failure> {
+    let Prepared {
+        source,
+        version,
+        capabilities,
+    } = prepared;
+    let run = live.run();
+    let component = ports.components.load(&version)?;
+    let credentials = ports.credentials.credentials(&source.name)?;
+    for slot in version
+        .manifest
+        .credentials
+        .iter()
+        .filter(|slot| slot.required)
+    {
+        if !credentials.contains_key(&slot.name) {
+            return Err(Failure::config(format!(
+                "the credential `{0}` ({1}) is missing; enter it with `sluice source credential {2} {0}`",
+                slot.name, slot.title, source.name
+            )));
+        }
+    }
+    let stage = match run.operation {
+        Operation::Sync => Some(ports.extracts.stage(&source.name, run.id)?),
+        Operation::Check | Operation::Discover => None,
+    };
+    Ok(Job {
+        run: run.id,
+        cursors: ports.extracts.cursors(&source.name)?,
+        source: source.name,
+        operation: run.operation,
+        tables,
+        settings: source.settings,
+        capabilities,
+        credentials,
+        component,
+        stage,
+        observer: live.clone(),
+        cancel: live.cancel.clone(),
+    })
+}
+
+fn rebuild(ports: &Ports, live: &Live, source: &SourceName) {
+    if live.run().operation != Operation::Sync {
+        return;
+    }
+    if let Err(failure) = ports.extracts.rebuild(source) {
+        live.log(
+            Level::Error,
+            &format!("the rows are published, but the master views are not up to date: {failure}"),
+        );
+    }
+}
