@@ -56,6 +56,8 @@ pub struct Start {
     pub memory_bytes: u64,
     /// Seconds until the component is interrupted.
     pub wall_seconds: u64,
+    /// Seconds of processor time until the runner is killed.
+    pub cpu_seconds: u64,
 }
 
 /// What the runner sends. The payload belongs to the message.
