@@ -1,0 +1,56 @@
+//! Limits that the kernel keeps for the process, so that what wasmtime misses still has an end.
+
+use domain::Limits;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::Walls;
+
+/// Memory until the limits of the run are known, and for compiling: the largest component wants about 2 GiB.
+const MEMORY: u64 = 4 << 30;
+
+/// What the process itself needs beside the guest's memory: the compiled component twice while it is loaded, frames,
+/// stacks.
+const OWN_MEMORY: u64 = 512 << 20;
+
+/// Processor time for compiling; the largest component takes two minutes on a slow core.
+const COMPILE_SECONDS: u64 = 900;
+
+/// Standard descriptors and their duplicates.
+const DESCRIPTORS: u64 = 16;
+
+pub(super) fn limit_process(walls: &mut Walls) {
+    // A limit of processor time can only fall, so the hard one stays open until the job is known.
+    let time = Rlimit {
+        current: Some(COMPILE_SECONDS),
+        maximum: Some(Limits::MAXIMUM.cpu_seconds),
+    };
+    for (name, resource, limit) in [
+        ("limit-core", Resource::Core, exactly(0)),
+        ("limit-file-size", Resource::Fsize, exactly(0)),
+        ("limit-descriptors", Resource::Nofile, exactly(DESCRIPTORS)),
+        ("limit-memory", Resource::Data, exactly(MEMORY)),
+        ("limit-cpu", Resource::Cpu, time),
+    ] {
+        walls.build(name, setrlimit(resource, limit));
+    }
+}
+
+/// No process or thread after those that are there. Does nothing for root, who has the last wall only.
+pub(super) fn forbid_processes(walls: &mut Walls) {
+    walls.build("limit-processes", setrlimit(Resource::Nproc, exactly(0)));
+}
+
+/// The limits of a run: the guest's memory with what the process needs beside it, and processor time.
+pub(crate) fn limit_run(memory_bytes: u64, cpu_seconds: u64) -> rustix::io::Result<()> {
+    let memory = memory_bytes.saturating_add(OWN_MEMORY).min(MEMORY);
+    let time = cpu_seconds.clamp(1, Limits::MAXIMUM.cpu_seconds);
+    setrlimit(Resource::Data, exactly(memory))?;
+    setrlimit(Resource::Cpu, exactly(time))
+}
+
+fn exactly(limit: u64) -> Rlimit {
+    Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    }
+}
