@@ -1,0 +1,3 @@
+-- Writes a run.
+INSERT INTO runs
+VALUES (?, ?, ?, ?, ?, make_timestamp_ns(?), make_timestamp_ns(?), make_timestamp_ns(?), ?, ?, ?, ?, ?)

@@ -1,0 +1,58 @@
+//! What can be queried: a snapshot that a rebuild swaps in.
+
+use std::sync::Arc;
+
+use domain::{QueryMode, SourceName, TableName};
+use jiff::Timestamp;
+
+use crate::extract::TableFile;
+
+/// A column as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type in SQL, such as `BIGINT`.
+    pub data_type: String,
+}
+
+/// A table that can be queried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogTable {
+    /// Its name, unique without regard to case.
+    pub name: TableName,
+    /// The source that publishes it.
+    pub source: SourceName,
+    /// What it holds; may be empty.
+    pub description: String,
+    /// How many rows it has, as its source says.
+    pub rows: u64,
+    /// Bytes of its files.
+    pub size_bytes: u64,
+    /// When its rows were published.
+    pub extracted_at: Timestamp,
+    /// Where its rows are read. A remote table is listed, but not attached yet.
+    pub query_mode: QueryMode,
+    /// Its parquet files, oldest first. One that is in one file can be downloaded.
+    pub files: Vec<TableFile>,
+    /// Its columns; empty for a remote table.
+    pub columns: Vec<CatalogColumn>,
+}
+
+/// All tables at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// Grows with every rebuild.
+    pub version: u64,
+    /// By name.
+    pub tables: Vec<Arc<CatalogTable>>,
+}
+
+impl Catalog {
+    /// A table by name, without regard to case.
+    pub fn table(&self, name: &str) -> Option<&Arc<CatalogTable>> {
+        self.tables
+            .iter()
+            .find(|table| table.name.as_str().eq_ignore_ascii_case(name))
+    }
+}

@@ -1,0 +1,141 @@
+//! Turns bytes that nobody vouches for into Arrow batches, in memory-safe Rust.
+//!
+//! Types that the connector did not declare are found by these rules:
+//!
+//! - bool → bigint → double → varchar, and date → timestamp → varchar: a column has the narrowest
+//!   type that holds all of its values, and only ever moves to the right. A bool in a number column
+//!   is 1 or 0.
+//! - In JSON a string stays a string, but for dates (`2026-01-31`) and timestamps
+//!   (`2026-01-31T10:00:00Z`, stored in UTC). In CSV every field is looked at.
+//! - Only canonical numbers are numbers: `007`, `+7` and integers beyond 64 bits stay text, since a
+//!   number would lose digits.
+//! - An object becomes a STRUCT and an array a LIST while their structure agrees; where it does not
+//!   (an object here, a text there; an empty object; more than 200 fields) the column holds JSON
+//!   text.
+//! - A column that was never seen is null in earlier rows, one that is missing is null in later ones;
+//!   columns stand in the order in which they were seen, declared ones first.
+//! - In CSV an empty field without quotes is null, one with quotes is an empty text.
+//! - Names that differ in case only get a number behind them, since SQL would not tell them apart.
+
+mod arrived;
+mod columnar;
+mod columns;
+mod csv;
+mod declared;
+mod error;
+mod json;
+mod lane;
+mod pointer;
+mod shape;
+mod text;
+mod widen;
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use domain::format::{Appended, BodyFormat, Compression};
+use flate2::bufread::MultiGzDecoder;
+
+pub(crate) use columns::{Columns, Sink};
+pub(crate) use error::DecodeError;
+pub(crate) use widen::{conform_batch, json_text, storable_field};
+
+/// One document is held in memory; larger ones come as NDJSON or in pages.
+const MAX_DOCUMENT: usize = 256 << 20;
+
+/// Decodes a body as it arrives. `scratch` is a folder for what cannot be decoded before its end.
+pub(crate) fn body(
+    columns: &mut Columns,
+    sink: &mut dyn Sink,
+    format: &BodyFormat,
+    input: Box<dyn Read + Send>,
+    scratch: &Path,
+) -> Result<Appended, DecodeError> {
+    columns.begin_append();
+    let mut values = Vec::new();
+    match format {
+        BodyFormat::Csv(options) => {
+            csv::read(columns, sink, options, open(input, options.compression)?)?;
+        }
+        BodyFormat::Json(options) => {
+            let text = document(open(input, options.compression)?)?;
+            values = pointer::values(&text, &options.values)?;
+            pointer::records(columns, sink, &text, &options.records)?;
+        }
+        BodyFormat::Ndjson(compression) => json::lines(columns, sink, open(input, *compression)?)?,
+        BodyFormat::Parquet => columnar::parquet(columns, sink, input, scratch)?,
+        BodyFormat::Arrow => columnar::arrow(columns, sink, input)?,
+    }
+    columns.flush(sink)?;
+    let rows = columns.appended();
+    Ok(Appended { rows, values })
+}
+
+/// Decodes records that a connector shaped: an array of objects, or one object a line.
+pub(crate) fn records(
+    columns: &mut Columns,
+    sink: &mut dyn Sink,
+    bytes: &[u8],
+) -> Result<u64, DecodeError> {
+    columns.begin_append();
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'[') {
+        pointer::records(columns, sink, bytes, "")?;
+    } else {
+        json::lines(columns, sink, Box::new(std::io::Cursor::new(bytes)))?;
+    }
+    columns.flush(sink)?;
+    Ok(columns.appended())
+}
+
+/// Decodes an Arrow IPC stream.
+pub(crate) fn arrow_stream(
+    columns: &mut Columns,
+    sink: &mut dyn Sink,
+    bytes: &[u8],
+) -> Result<u64, DecodeError> {
+    columns.begin_append();
+    columnar::arrow(columns, sink, Box::new(bytes))?;
+    Ok(columns.appended())
+}
+
+/// Undoes the compression.
+fn open<'a>(
+    input: Box<dyn Read + Send + 'a>,
+    compression: Compression,
+) -> Result<Box<dyn Read + 'a>, DecodeError> {
+    let mut input = BufReader::with_capacity(256 << 10, input);
+    let gzip = match compression {
+        Compression::None => false,
+        Compression::Gzip => true,
+        Compression::Auto => {
+            let start = std::io::BufRead::fill_buf(&mut input).map_err(DecodeError::Read)?;
+            start.starts_with(&[0x1f, 0x8b])
+        }
+    };
+    Ok(if gzip {
+        Box::new(MultiGzDecoder::new(input))
+    } else {
+        Box::new(input)
+    })
+}
+
+fn document(input: Box<dyn Read + '_>) -> Result<Vec<u8>, DecodeError> {
+    let mut text = Vec::new();
+    let limit = MAX_DOCUMENT as u64 + 1;
+    input
+        .take(limit)
+        .read_to_end(&mut text)
+        .map_err(DecodeError::Read)?;
+    if text.len() > MAX_DOCUMENT {
+        let reason = format!(
+            "the JSON document is larger than {} MiB; fetch it in pages, or as NDJSON",
+            MAX_DOCUMENT >> 20
+        );
+        return Err(DecodeError::Limit(reason));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

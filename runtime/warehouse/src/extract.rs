@@ -1,0 +1,138 @@
+//! The extracts of all sources: where runs write, and the atomic act that makes it visible.
+
+mod contents;
+mod encoder;
+mod foreign;
+mod gc;
+mod publish;
+mod stage;
+mod verify;
+mod writer;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::ports::{self, Cursors};
+use domain::{Failure, RunId, SourceName};
+
+use crate::orchestrator::Orchestrator;
+use crate::paths::Paths;
+
+pub use contents::TableFile;
+pub(crate) use contents::{Contents, Entry, ExtractError, view};
+pub(crate) use gc::{Pin, Pins};
+pub(crate) use publish::{remove_database, sync_folder};
+pub use verify::Verified;
+
+/// The extracts of all sources. Shared by its clones.
+#[derive(Debug, Clone)]
+pub struct Extracts(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    paths: Paths,
+    orchestrator: Arc<Orchestrator>,
+    pins: Arc<Pins>,
+    /// One publish of a source at a time.
+    publishing: Mutex<HashMap<SourceName, Arc<Mutex<()>>>>,
+}
+
+impl Extracts {
+    /// Takes over the extracts, and removes what a server that died has left behind.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. What cannot be removed is logged and left.
+    pub(crate) fn new(
+        paths: Paths,
+        orchestrator: Arc<Orchestrator>,
+        pins: Arc<Pins>,
+    ) -> io::Result<Self> {
+        gc::clean_up(&paths)?;
+        Ok(Self(Arc::new(Shared {
+            paths,
+            orchestrator,
+            pins,
+            publishing: Mutex::default(),
+        })))
+    }
+
+    /// Compares the files of a source with the receipts that were taken when they were written.
+    ///
+    /// # Errors
+    /// `config` when the source has published nothing, `limit` when its extract cannot be read.
+    pub fn verify(&self, source: &SourceName) -> Result<Verified, Failure> {
+        verify::verify(&self.0.paths.extract(source), source)
+    }
+
+    /// Removes the extract of a source for good; rebuild afterwards.
+    ///
+    /// # Errors
+    /// `limit` when it cannot be removed.
+    pub fn remove(&self, source: &SourceName) -> Result<(), Failure> {
+        let lock = self.0.lock(source);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.0.paths.extract(source);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(disk_failure(&folder, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self, source: &SourceName) -> Arc<Mutex<()>> {
+        let mut locks = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(source.clone()).or_default())
+    }
+}
+
+impl ports::Extracts for Extracts {
+    fn stage(&self, source: &SourceName, run: RunId) -> Result<Box<dyn ports::Stage>, Failure> {
+        Ok(Box::new(stage::Stage::open(
+            Arc::clone(&self.0),
+            source,
+            run,
+        )?))
+    }
+
+    fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
+        let contents = Contents::read(&self.0.paths.extract(source));
+        let contents = contents.map_err(|error| extract_failure(source, &error))?;
+        Ok(contents
+            .map(|contents| contents.cursors)
+            .unwrap_or_default())
+    }
+
+    fn rebuild(&self, source: &SourceName) -> Result<(), Failure> {
+        let report = self.0.orchestrator.rebuild_source(source);
+        report
+            .map(drop)
+            .map_err(|error| Failure::limit(error.to_string()))
+    }
+}
+
+/// The failure for an extract that cannot be read or written.
+fn extract_failure(source: &SourceName, error: &ExtractError) -> Failure {
+    Failure::limit(format!("the extract of `{source}` cannot be used: {error}"))
+}
+
+/// The failure for a disk that does not do what it should.
+pub(crate) fn disk_failure(path: &Path, error: &io::Error) -> Failure {
+    let path = path.display();
+    Failure::limit(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("the disk is full: cannot write `{path}`; free some space and run again")
+        }
+        _ => format!("cannot write `{path}`: {error}"),
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

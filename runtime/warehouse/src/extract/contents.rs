@@ -1,0 +1,285 @@
+//! What an `extract.duckdb` says, read and written. This is the contract with other programs: they
+//! may write what is read here, and read what is written here.
+
+use std::path::{Path, PathBuf};
+
+use domain::ports::Cursors;
+use domain::sql_ident::{quote_ident, quote_text};
+use domain::{Alias, Digest, QueryMode, TableName};
+use duckdb::{Connection, params};
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::open::{Database, OpenError, Patience};
+
+/// Why an extract cannot be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum ExtractError {
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("DuckDB refused it: {0}")]
+    Sql(#[from] duckdb::Error),
+    #[error("{0}")]
+    Content(String),
+}
+
+/// A parquet file of a table. The hashes are missing where another program wrote the extract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How large it is.
+    pub size_bytes: u64,
+    /// The sha256 of its bytes.
+    pub sha256: Option<Digest>,
+    /// The md5 of its bytes as 32 hexadecimal digits, for clients that compare it.
+    pub md5: Option<String>,
+}
+
+/// A table of an extract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: TableName,
+    pub(crate) description: String,
+    pub(crate) rows: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) extracted_at: Timestamp,
+    pub(crate) query_mode: QueryMode,
+    pub(crate) files: Vec<TableFile>,
+    /// The attachment and the table's name there.
+    pub(crate) remote: Option<(Alias, String)>,
+}
+
+/// A remote database of an extract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttachRow {
+    pub(crate) alias: String,
+    pub(crate) extension: String,
+    pub(crate) url: String,
+    /// Names the credential; never the credential itself.
+    pub(crate) token_env: String,
+}
+
+/// Everything that an extract says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) attachments: Vec<AttachRow>,
+    pub(crate) cursors: Cursors,
+    /// Names in `_meta` that are no table names.
+    pub(crate) refused: Vec<String>,
+    /// Whether this host wrote it.
+    pub(crate) ours: bool,
+}
+
+impl Contents {
+    /// Reads an extract; `None` where there is none.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, ExtractError> {
+        let path = folder.join("extract.duckdb");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let database = Database::read(&path)?;
+        let mut contents = Self {
+            ours: has_table(&database, "_sluice_file")?,
+            ..Self::default()
+        };
+        contents.read_meta(&database)?;
+        if has_table(&database, "_remote_attach")? {
+            contents.attachments = read_attachments(&database)?;
+        }
+        if contents.ours {
+            contents.read_own(&database, folder)?;
+        } else {
+            for entry in &mut contents.entries {
+                if entry.query_mode == QueryMode::Local {
+                    entry.files = super::foreign::files(&database, folder, &entry.name)?;
+                }
+            }
+        }
+        Ok(Some(contents))
+    }
+
+    /// Writes a complete new file at `path`, which must not exist. Views name the parquet files by
+    /// absolute paths, so those must lie where they will stay.
+    pub(crate) fn write(&self, folder: &Path, path: &Path) -> Result<(), ExtractError> {
+        let database = Database::create(path, Patience::Wait)?;
+        database.execute_batch("BEGIN")?;
+        database.execute_batch(include_str!("../../sql/extract_create.sql"))?;
+        for entry in &self.entries {
+            entry.write(&database, folder)?;
+        }
+        if !self.attachments.is_empty() {
+            database.execute_batch(include_str!("../../sql/remote_attach_create.sql"))?;
+        }
+        for row in &self.attachments {
+            let values = params![row.alias, row.extension, row.url, row.token_env];
+            database.execute("INSERT INTO _remote_attach VALUES (?, ?, ?, ?)", values)?;
+        }
+        for (table, cursor) in &self.cursors {
+            database.execute(
+                "INSERT INTO _sluice_cursor VALUES (?, ?)",
+                params![table, cursor],
+            )?;
+        }
+        database.execute_batch("COMMIT")?;
+        Ok(database.execute_batch("CHECKPOINT")?)
+    }
+
+    fn read_meta(&mut self, connection: &Connection) -> Result<(), ExtractError> {
+        let mut statement = connection.prepare(include_str!("../../sql/meta_select.sql"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(0)?;
+            let Ok(name) = TableName::parse(&name) else {
+                self.refused.push(name);
+                continue;
+            };
+            let remote = row.get::<_, String>(5)? == "remote";
+            self.entries.push(Entry {
+                name,
+                description: row.get(1)?,
+                rows: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+                size_bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                extracted_at: Timestamp::from_microsecond(row.get(4)?).unwrap_or_default(),
+                query_mode: if remote {
+                    QueryMode::Remote
+                } else {
+                    QueryMode::Local
+                },
+                files: Vec::new(),
+                remote: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_own(&mut self, connection: &Connection, folder: &Path) -> Result<(), ExtractError> {
+        let sql = "SELECT table_name, path, rows, size_bytes, sha256, md5 FROM _sluice_file ORDER BY rowid";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, path): (String, String) = (row.get(0)?, row.get(1)?);
+            let sha256: Option<String> = row.get(4)?;
+            let file = TableFile {
+                path: super::foreign::inside(folder, Path::new(&path))?,
+                rows: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+                size_bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                sha256: sha256.and_then(|text| Digest::parse(&text).ok()),
+                md5: row.get(5)?,
+            };
+            if let Some(entry) = self
+                .entries
+                .iter_mut()
+                .find(|entry| entry.name.as_str() == table)
+            {
+                entry.files.push(file);
+            }
+        }
+        let mut statement = connection.prepare("SELECT table_name, cursor FROM _sluice_cursor")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.cursors.insert(row.get(0)?, row.get(1)?);
+        }
+        self.read_remote(connection)
+    }
+
+    fn read_remote(&mut self, connection: &Connection) -> Result<(), ExtractError> {
+        let mut statement =
+            connection.prepare("SELECT table_name, alias, remote_name FROM _sluice_remote")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, alias): (String, String) = (row.get(0)?, row.get(1)?);
+            let alias =
+                Alias::parse(&alias).map_err(|error| ExtractError::Content(error.to_string()))?;
+            if let Some(entry) = self
+                .entries
+                .iter_mut()
+                .find(|entry| entry.name.as_str() == table)
+            {
+                entry.remote = Some((alias, row.get(2)?));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn write(&self, connection: &Connection, folder: &Path) -> Result<(), ExtractError> {
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let name = self.name.as_str();
+        connection.execute(
+            "INSERT INTO _meta VALUES (?, ?, ?, ?, make_timestamp(?), ?)",
+            params![
+                name,
+                self.description,
+                count(self.rows),
+                count(self.size_bytes),
+                self.extracted_at.as_microsecond(),
+                self.query_mode.as_str()
+            ],
+        )?;
+        for file in &self.files {
+            connection.execute(
+                "INSERT INTO _sluice_file VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    name,
+                    file.path
+                        .strip_prefix(folder)
+                        .unwrap_or(&file.path)
+                        .to_string_lossy(),
+                    count(file.rows),
+                    count(file.size_bytes),
+                    file.sha256.map(|digest| digest.to_string()),
+                    file.md5
+                ],
+            )?;
+        }
+        if let Some((alias, remote_name)) = &self.remote {
+            let values = params![name, alias.as_str(), remote_name];
+            connection.execute("INSERT INTO _sluice_remote VALUES (?, ?, ?)", values)?;
+        }
+        if !self.files.is_empty() {
+            let paths: Vec<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
+            connection.execute_batch(&view(name, &paths))?;
+        }
+        Ok(())
+    }
+}
+
+/// The statement that makes a view straight over parquet files.
+pub(crate) fn view(name: &str, files: &[&Path]) -> String {
+    let paths: Vec<String> = files
+        .iter()
+        .map(|path| quote_text(&path.to_string_lossy()))
+        .collect();
+    let (name, paths) = (quote_ident(name), paths.join(", "));
+    // By name: the files of an appended table may differ in their columns.
+    let union = if files.len() > 1 {
+        ", union_by_name = true"
+    } else {
+        ""
+    };
+    format!("CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}]{union})")
+}
+
+fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractError> {
+    let sql = "SELECT alias, extension, url, coalesce(token_env, '') FROM _remote_attach";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(AttachRow {
+            alias: row.get(0)?,
+            extension: row.get(1)?,
+            url: row.get(2)?,
+            token_env: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn has_table(connection: &Connection, name: &str) -> Result<bool, ExtractError> {
+    let sql = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND NOT internal";
+    Ok(connection.prepare(sql)?.exists(params![name])?)
+}

@@ -1,0 +1,190 @@
+//! The atomic act: files under new names, made durable, then one rename. Each step leaves the last
+//! extract readable, wherever the machine stops.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use domain::ports::Cursors;
+use domain::{Failure, QueryMode, RunId, SourceName, TableName};
+use jiff::Timestamp;
+
+use super::contents::{AttachRow, Contents, Entry, TableFile};
+use super::encoder::Written;
+use super::gc::{self, Pins};
+use super::{disk_failure, extract_failure};
+
+/// A table as a run leaves it.
+#[derive(Debug, Clone)]
+pub(super) struct NewTable {
+    pub(super) name: TableName,
+    pub(super) description: String,
+    /// Its file in the stage.
+    pub(super) written: Written,
+    /// Whether the files that are there stay.
+    pub(super) append: bool,
+}
+
+/// What a run publishes.
+#[derive(Debug)]
+pub(super) struct Publish<'a> {
+    pub(super) source: &'a SourceName,
+    pub(super) run: RunId,
+    /// The extract's folder.
+    pub(super) folder: &'a Path,
+    pub(super) tables: Vec<NewTable>,
+    pub(super) remote: Vec<Entry>,
+    /// `None` where the run has declared no remote database: those that are there stay.
+    pub(super) attachments: Option<Vec<AttachRow>>,
+    pub(super) cursors: &'a Cursors,
+}
+
+impl Publish<'_> {
+    /// All steps, in the order that makes a crash harmless: data, commit, removal of the old.
+    pub(super) fn run(mut self, pins: &Pins) -> Result<(), Failure> {
+        self.place()?;
+        let before = self.before()?;
+        let after = self.merge(before.clone().unwrap_or_default());
+        let built = self.build(&after)?;
+        self.commit(&built)?;
+        // Other programs may still read by the previous master views: their files stay until the
+        // next publish.
+        let mut keep = gc::named(Some(&after));
+        keep.extend(gc::named(before.as_ref()));
+        gc::sweep(self.folder, &keep, pins);
+        Ok(())
+    }
+
+    /// Moves the files to where they will stay. Nothing names them yet.
+    pub(super) fn place(&mut self) -> Result<(), Failure> {
+        let data = self.folder.join("data");
+        for table in &mut self.tables {
+            let folder = data.join(table.name.as_str());
+            let place = || {
+                std::fs::create_dir_all(&folder)?;
+                let name = table.written.path.file_name().unwrap_or_default();
+                let path = folder.join(name);
+                std::fs::rename(&table.written.path, &path)?;
+                sync_folder(&folder)?;
+                Ok(path)
+            };
+            table.written.path =
+                place().map_err(|error: io::Error| disk_failure(&folder, &error))?;
+        }
+        let made_durable = if data.exists() {
+            sync_folder(&data)
+        } else {
+            Ok(())
+        };
+        made_durable.map_err(|error| disk_failure(&data, &error))
+    }
+
+    fn before(&self) -> Result<Option<Contents>, Failure> {
+        Contents::read(self.folder).map_err(|error| extract_failure(self.source, &error))
+    }
+
+    /// What the extract says afterwards: tables that this run did not touch stay.
+    pub(super) fn merge(&self, mut contents: Contents) -> Contents {
+        let now = Timestamp::now();
+        for table in &self.tables {
+            let mut entry = table.entry(now);
+            let known = contents
+                .entries
+                .iter()
+                .position(|e| e.name.folded() == table.name.folded());
+            match known.and_then(|at| contents.entries.get_mut(at)) {
+                Some(known) => {
+                    if table.append {
+                        entry.files.splice(0..0, known.files.iter().cloned());
+                        entry.rows += known.rows;
+                        entry.size_bytes += known.size_bytes;
+                    }
+                    *known = entry;
+                }
+                None => contents.entries.push(entry),
+            }
+        }
+        if let Some(attachments) = &self.attachments {
+            contents.attachments.clone_from(attachments);
+            contents
+                .entries
+                .retain(|entry| entry.query_mode == QueryMode::Local);
+        }
+        for remote in &self.remote {
+            contents
+                .entries
+                .retain(|entry| entry.name.folded() != remote.name.folded());
+            contents.entries.push(remote.clone());
+        }
+        contents.cursors.extend(
+            self.cursors
+                .iter()
+                .map(|(table, cursor)| (table.clone(), cursor.clone())),
+        );
+        contents.ours = true;
+        contents
+    }
+
+    /// Builds the complete new extract beside the old one.
+    pub(super) fn build(&self, contents: &Contents) -> Result<PathBuf, Failure> {
+        let path = self.folder.join(format!(".extract-{}.duckdb", self.run));
+        remove_database(&path).map_err(|error| disk_failure(&path, &error))?;
+        contents
+            .write(self.folder, &path)
+            .map_err(|error| extract_failure(self.source, &error))?;
+        let made_durable = File::open(&path).and_then(|file| file.sync_all());
+        made_durable.map_err(|error| disk_failure(&path, &error))?;
+        Ok(path)
+    }
+
+    /// The commit.
+    pub(super) fn commit(&self, built: &Path) -> Result<(), Failure> {
+        let path = self.folder.join("extract.duckdb");
+        let commit = || {
+            // A log that a dead writer left beside the old file would be replayed into the new one.
+            remove_if_there(&path.with_extension("duckdb.wal"))?;
+            std::fs::rename(built, &path)?;
+            sync_folder(self.folder)
+        };
+        commit().map_err(|error| disk_failure(&path, &error))
+    }
+}
+
+impl NewTable {
+    fn entry(&self, now: Timestamp) -> Entry {
+        Entry {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            rows: self.written.rows,
+            size_bytes: self.written.size_bytes,
+            extracted_at: now,
+            query_mode: QueryMode::Local,
+            files: vec![TableFile {
+                path: self.written.path.clone(),
+                rows: self.written.rows,
+                size_bytes: self.written.size_bytes,
+                sha256: Some(self.written.sha256),
+                md5: Some(self.written.md5.clone()),
+            }],
+            remote: None,
+        }
+    }
+}
+
+/// Removes a database and its log.
+pub(crate) fn remove_database(path: &Path) -> io::Result<()> {
+    remove_if_there(path)?;
+    remove_if_there(&path.with_extension("duckdb.wal"))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

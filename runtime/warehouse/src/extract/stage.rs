@@ -1,0 +1,324 @@
+//! Where a run writes until it is published.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use domain::format::{Appended, BodyFormat};
+use domain::ports::{self, Cursors, Published};
+use domain::table::{Attachment, RemoteTable};
+use domain::{Failure, FailureKind, QueryMode, RunId, SourceName, TableName, TableSpec, WriteMode};
+use jiff::Timestamp;
+
+use super::contents::{AttachRow, Contents, Entry};
+use super::encoder::{self, Written};
+use super::publish::{NewTable, Publish};
+use super::writer::Writer;
+use super::{Shared, disk_failure, extract_failure};
+use crate::decode::{self, Columns, DecodeError, Sink, storable_field};
+
+/// A run's stage. Dropping it drops what was not published.
+#[derive(Debug)]
+pub(super) struct Stage {
+    extracts: Arc<Shared>,
+    source: SourceName,
+    run: RunId,
+    folder: PathBuf,
+    tables: BTreeMap<String, Staged>,
+    attachments: Vec<AttachRow>,
+    remote: Vec<Entry>,
+    files: u64,
+    rows: u64,
+    written: Arc<AtomicU64>,
+}
+
+/// A table that the run has opened.
+#[derive(Debug)]
+struct Staged {
+    spec: TableSpec,
+    columns: Columns,
+    writer: Option<Writer>,
+    /// Rows since the last publish.
+    rows: u64,
+    /// Whether this run has published it before, so that further rows follow those.
+    published: bool,
+}
+
+/// Starts a table's encoder with its first batch.
+struct Lazy<'a> {
+    writer: &'a mut Option<Writer>,
+    path: PathBuf,
+    files: &'a mut u64,
+    written: &'a Arc<AtomicU64>,
+}
+
+impl Sink for Lazy<'_> {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Failure> {
+        let writer = match self.writer {
+            Some(writer) => writer,
+            None => {
+                *self.files += 1;
+                let writer = Writer::start(self.path.clone(), Arc::clone(self.written))?;
+                self.writer.insert(writer)
+            }
+        };
+        writer.take(batch)
+    }
+}
+
+impl Stage {
+    pub(super) fn open(
+        extracts: Arc<Shared>,
+        source: &SourceName,
+        run: RunId,
+    ) -> Result<Self, Failure> {
+        let folder = extracts.paths.extract(source).join(format!(".stage-{run}"));
+        std::fs::create_dir_all(&folder).map_err(|error| disk_failure(&folder, &error))?;
+        Ok(Self {
+            extracts,
+            source: source.clone(),
+            run,
+            folder,
+            tables: BTreeMap::new(),
+            attachments: Vec::new(),
+            remote: Vec::new(),
+            files: 0,
+            rows: 0,
+            written: Arc::default(),
+        })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.parquet", self.run, self.files))
+    }
+
+    /// Runs a decoder on an open table.
+    fn append<T>(
+        &mut self,
+        table: &TableName,
+        kind: FailureKind,
+        work: impl FnOnce(&mut Columns, &mut dyn Sink) -> Result<T, DecodeError>,
+    ) -> Result<T, Failure> {
+        let path = self.file();
+        let staged = self.tables.get_mut(&table.folded()).ok_or_else(|| {
+            Failure::bug(format!(
+                "the table `{table}` was not opened before rows were added"
+            ))
+        })?;
+        let mut sink = Lazy {
+            writer: &mut staged.writer,
+            path,
+            files: &mut self.files,
+            written: &self.written,
+        };
+        let result = work(&mut staged.columns, &mut sink);
+        let rows = staged.columns.appended();
+        staged.rows += rows;
+        self.rows += rows;
+        result.map_err(|error| error.into_failure(table.as_str(), kind))
+    }
+
+    /// Ends the files of the tables that have something new.
+    fn finish_tables(&mut self) -> Result<Vec<NewTable>, Failure> {
+        let before = Contents::read(&self.extracts.paths.extract(&self.source))
+            .map_err(|error| extract_failure(&self.source, &error))?;
+        let mut finished = Vec::new();
+        for key in self.tables.keys().cloned().collect::<Vec<_>>() {
+            let path = self.file();
+            let Some(staged) = self.tables.get_mut(&key) else {
+                continue;
+            };
+            let known = before.iter().flat_map(|contents| &contents.entries);
+            let known = known.into_iter().find(|entry| entry.name.folded() == key);
+            let Some(written) = staged.finish(&path, known)? else {
+                continue;
+            };
+            self.files += 1;
+            finished.push(NewTable {
+                name: staged.spec.name.clone(),
+                description: staged.spec.description.clone(),
+                written,
+                append: staged.published || staged.spec.mode == WriteMode::Append,
+            });
+        }
+        Ok(finished)
+    }
+}
+
+impl Staged {
+    /// Its file, if it changes what is published.
+    fn finish(&mut self, path: &Path, known: Option<&Entry>) -> Result<Option<Written>, Failure> {
+        let schema = self.columns.schema();
+        if let Some(writer) = self.writer.take() {
+            let written = writer.finish(schema)?;
+            if written.is_some() {
+                return Ok(written);
+            }
+        }
+        let keeps = self.published || (self.spec.mode == WriteMode::Append && known.is_some());
+        if keeps {
+            return Ok(None);
+        }
+        self.empty_schema(known)?
+            .map(|schema| encoder::empty(path, &schema))
+            .transpose()
+    }
+
+    /// The columns of a table without rows: those that are declared, else those that it had.
+    fn empty_schema(&self, known: Option<&Entry>) -> Result<Option<SchemaRef>, Failure> {
+        if !self.columns.is_empty() {
+            let schema = self.columns.schema();
+            let fields: Vec<_> = schema.fields().iter().map(storable_field).collect();
+            return Ok(Some(Arc::new(Schema::new(fields))));
+        }
+        let known = known.and_then(|entry| entry.files.last());
+        if known.is_none() {
+            tracing::warn!(table = %self.spec.name, "a table without rows and columns is not published");
+        }
+        known.map(|file| encoder::schema_of(&file.path)).transpose()
+    }
+}
+
+impl ports::Stage for Stage {
+    fn open_table(&mut self, spec: &TableSpec) -> Result<(), Failure> {
+        let name = &spec.name;
+        if spec.mode == WriteMode::Merge {
+            return Err(Failure::config(format!(
+                "the table `{name}` asks for the write mode `merge`, which this version of the host does not support; use `replace` or `append`"
+            )));
+        }
+        if let Some(staged) = self.tables.get(&name.folded()) {
+            return match staged.spec == *spec {
+                true => Ok(()),
+                false => Err(Failure::bug(format!(
+                    "the table `{name}` was opened before with another specification"
+                ))),
+            };
+        }
+        let columns = Columns::new(&spec.columns)
+            .map_err(|error| error.into_failure(name.as_str(), FailureKind::Bug))?;
+        let staged = Staged {
+            spec: spec.clone(),
+            columns,
+            writer: None,
+            rows: 0,
+            published: false,
+        };
+        self.tables.insert(name.folded(), staged);
+        Ok(())
+    }
+
+    fn append_body(
+        &mut self,
+        table: &TableName,
+        format: &BodyFormat,
+        body: Box<dyn Read + Send>,
+    ) -> Result<Appended, Failure> {
+        let scratch = self.folder.clone();
+        self.append(table, FailureKind::Upstream, |columns, sink| {
+            decode::body(columns, sink, format, body, &scratch)
+        })
+    }
+
+    fn append_json(&mut self, table: &TableName, records: &[u8]) -> Result<u64, Failure> {
+        self.append(table, FailureKind::Bug, |columns, sink| {
+            decode::records(columns, sink, records)
+        })
+    }
+
+    fn append_arrow(&mut self, table: &TableName, stream: &[u8]) -> Result<u64, Failure> {
+        self.append(table, FailureKind::Bug, |columns, sink| {
+            decode::arrow_stream(columns, sink, stream)
+        })
+    }
+
+    fn attach(&mut self, attachment: &Attachment) -> Result<(), Failure> {
+        let alias = attachment.alias.as_str();
+        if self
+            .attachments
+            .iter()
+            .any(|row| row.alias.eq_ignore_ascii_case(alias))
+        {
+            return Err(Failure::bug(format!(
+                "the alias `{alias}` was declared before"
+            )));
+        }
+        let slot = attachment.credential_slot.as_ref();
+        self.attachments.push(AttachRow {
+            alias: alias.to_owned(),
+            extension: attachment.extension.clone(),
+            url: attachment.url.clone(),
+            token_env: slot.map(ToString::to_string).unwrap_or_default(),
+        });
+        Ok(())
+    }
+
+    fn expose(&mut self, table: &RemoteTable) -> Result<(), Failure> {
+        let alias = table.alias.as_str();
+        if !self.attachments.iter().any(|row| row.alias == alias) {
+            return Err(Failure::bug(format!(
+                "the alias `{alias}` was not declared before its table `{}`",
+                table.name
+            )));
+        }
+        self.remote.push(Entry {
+            name: table.name.clone(),
+            description: table.description.clone(),
+            rows: 0,
+            size_bytes: 0,
+            extracted_at: Timestamp::now(),
+            query_mode: QueryMode::Remote,
+            files: Vec::new(),
+            remote: Some((table.alias.clone(), table.remote_name.clone())),
+        });
+        Ok(())
+    }
+
+    fn written(&self) -> (u64, u64) {
+        (self.rows, self.written.load(Ordering::Relaxed))
+    }
+
+    fn publish(&mut self, cursors: &Cursors) -> Result<Published, Failure> {
+        let lock = self.extracts.lock(&self.source);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = self.finish_tables()?;
+        let rows = self
+            .tables
+            .values()
+            .map(|staged| (staged.spec.name.clone(), staged.rows));
+        let published = Published {
+            tables: rows.collect(),
+            bytes: tables.iter().map(|table| table.written.size_bytes).sum(),
+        };
+        let declared = !self.attachments.is_empty();
+        let publish = Publish {
+            source: &self.source,
+            run: self.run,
+            folder: &self.extracts.paths.extract(&self.source),
+            tables,
+            remote: self.remote.clone(),
+            attachments: declared.then(|| self.attachments.clone()),
+            cursors,
+        };
+        publish.run(&self.extracts.pins)?;
+        for staged in self.tables.values_mut() {
+            (staged.rows, staged.published) = (0, true);
+        }
+        Ok(published)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // First the encoders, which still write there.
+        self.tables.clear();
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            tracing::warn!(path = %self.folder.display(), %error, "cannot remove a stage");
+        }
+    }
+}

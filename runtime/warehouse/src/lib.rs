@@ -1,0 +1,22 @@
+//! The data: what sources published, what the server remembers, and the SQL that people ask.
+//!
+//! The only crate that names DuckDB, arrow and parquet. Everything here blocks: asynchronous callers
+//! move it to a thread that may.
+
+pub mod catalog;
+mod decode;
+pub mod extract;
+mod open;
+pub mod orchestrator;
+pub mod paths;
+pub mod query;
+pub mod state;
+pub mod warehouse;
+
+pub use catalog::{Catalog, CatalogColumn, CatalogTable};
+pub use extract::{Extracts, TableFile, Verified};
+pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
+pub use paths::{DirError, DirLock, Paths, lock_data_dir};
+pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
+pub use state::{State, StateError, Token, User};
+pub use warehouse::{OpenWarehouseError, Warehouse};

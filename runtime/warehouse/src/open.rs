@@ -1,0 +1,187 @@
+//! The only place that opens DuckDB files. Opening one file twice in a process loses data, so each
+//! path is registered while it is open and a second opener waits or is refused.
+
+use std::collections::HashSet;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use duckdb::{AccessMode, Config, Connection};
+use thiserror::Error;
+
+/// Long enough for the slowest publish to finish with a file; after that something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a database could not be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    /// It is open in this process already.
+    #[error("`{0}` is open in this process already")]
+    Busy(PathBuf),
+    /// DuckDB refused it.
+    #[error("cannot open `{path}`")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: duckdb::Error,
+    },
+}
+
+/// What an opener does when somebody else of this process has the file open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Wait,
+    Refuse,
+}
+
+struct Registry {
+    open: Mutex<HashSet<PathBuf>>,
+    closed: Condvar,
+}
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry {
+    open: Mutex::new(HashSet::new()),
+    closed: Condvar::new(),
+});
+
+/// A registered path; given back when dropped.
+#[derive(Debug)]
+struct Slot(PathBuf);
+
+impl Slot {
+    fn take(path: &Path, patience: Patience) -> Result<Self, OpenError> {
+        let path = identity(path);
+        let mut open = REGISTRY.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + PATIENCE;
+        while open.contains(&path) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if patience == Patience::Refuse || left.is_zero() {
+                return Err(OpenError::Busy(path));
+            }
+            open = REGISTRY
+                .closed
+                .wait_timeout(open, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        open.insert(path.clone());
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = REGISTRY.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&self.0);
+        REGISTRY.closed.notify_all();
+    }
+}
+
+/// The path by which a file is registered: its folder without links, and its name.
+fn identity(path: &Path) -> PathBuf {
+    match (
+        path.parent().and_then(|p| p.canonicalize().ok()),
+        path.file_name(),
+    ) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// An open database file. Its connections are closed before its path is given back.
+pub(crate) struct Database {
+    connection: Connection,
+    // After the connection: fields are dropped in this order.
+    _slot: Slot,
+}
+
+impl Deref for Database {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Database").field(&self._slot.0).finish()
+    }
+}
+
+impl Database {
+    /// Opens a file of the host for writing, creating it where it is missing.
+    pub(crate) fn create(path: &Path, patience: Patience) -> Result<Self, OpenError> {
+        Self::open(path, AccessMode::ReadWrite, patience)
+    }
+
+    /// Opens a file for reading.
+    pub(crate) fn read(path: &Path) -> Result<Self, OpenError> {
+        Self::open(path, AccessMode::ReadOnly, Patience::Wait)
+    }
+
+    fn open(path: &Path, mode: AccessMode, patience: Patience) -> Result<Self, OpenError> {
+        let slot = Slot::take(path, patience)?;
+        let connection = settings("512MB", 2)
+            .and_then(|config| config.access_mode(mode))
+            .and_then(|config| Connection::open_with_flags(path, config))
+            .map_err(|source| OpenError::Refused {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            connection,
+            _slot: slot,
+        })
+    }
+}
+
+/// A database in memory that holds nothing yet.
+pub(crate) fn in_memory(memory_limit: &str, threads: usize) -> duckdb::Result<Connection> {
+    Connection::open_in_memory_with_flags(settings(memory_limit, threads)?)
+}
+
+/// What every instance is opened with: nothing is fetched, loaded or remembered by itself.
+fn settings(memory_limit: &str, threads: usize) -> duckdb::Result<Config> {
+    Config::default()
+        .enable_autoload_extension(false)?
+        .with("allow_community_extensions", "false")?
+        .with("allow_persistent_secrets", "false")?
+        .with("default_secret_storage", "memory")?
+        .max_memory(memory_limit)?
+        .threads(i64::try_from(threads).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_never_open_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.duckdb");
+        let first = Database::create(&path, Patience::Refuse).unwrap();
+        let twisted = folder.path().join(".").join("a.duckdb");
+        assert!(matches!(
+            Database::create(&twisted, Patience::Refuse),
+            Err(OpenError::Busy(_))
+        ));
+        drop(first);
+        Database::create(&twisted, Patience::Refuse).unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_gets_the_file_once_it_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.duckdb");
+        let first = Database::create(&path, Patience::Refuse).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Database::read(&path).map(drop)
+        });
+        drop(first);
+        waiting.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,227 @@
+//! SQL from people: checked by its syntax tree, then run in an instance where only the granted tables
+//! exist.
+//!
+//! Two walls stand behind each other. The gate refuses whatever is not one SELECT over granted
+//! tables, before anything is prepared. The generation that runs it has no other table, reads no
+//! other file, loads nothing, and cannot be reconfigured.
+
+mod gate;
+mod generation;
+mod value;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Cancel;
+use duckdb::Connection;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::extract::Pins;
+use crate::orchestrator::Orchestrator;
+use crate::paths::Paths;
+use gate::Gate;
+use generation::{Generation, Generations};
+use watch::{Stopped, Watch};
+
+pub use generation::Scope;
+
+/// Why a query was not answered. The texts name neither files nor tables beyond the scope.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// It is not a query that is allowed.
+    #[error("the query is refused: {reason}")]
+    Refused {
+        /// Which part, and what is allowed.
+        reason: String,
+    },
+    /// It names a table that does not exist, or is not granted: nobody learns which.
+    #[error("there is no table `{name}`, or you may not read it")]
+    UnknownTable {
+        /// As it stands in the query.
+        name: String,
+    },
+    /// DuckDB found a mistake in it, or could not compute it.
+    #[error("{message}")]
+    Sql {
+        /// What DuckDB said.
+        message: String,
+    },
+    /// It took too long.
+    #[error("the query was stopped after {seconds} seconds; narrow it, or aggregate more")]
+    Timeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// Whoever asked went away.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// The engine itself failed.
+    #[error("the query engine failed: {reason}")]
+    Engine {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl QueryError {
+    fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused {
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How much a query may take.
+#[derive(Debug, Clone)]
+pub struct QueryOptions {
+    /// The most rows to return.
+    pub limit: usize,
+    /// The longest time to work.
+    pub timeout: Duration,
+    /// The most bytes of values to return, roughly as JSON.
+    pub max_bytes: usize,
+    /// Set when whoever asked goes away.
+    pub cancel: Cancel,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self {
+            limit: 1_000,
+            timeout: Duration::from_secs(60),
+            max_bytes: 64 << 20,
+            cancel: Cancel::new(),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct QueryResult {
+    /// The columns' names in order.
+    pub columns: Vec<String>,
+    /// A list of values a row, in the columns' order.
+    pub rows: Vec<Vec<Value>>,
+    /// How many rows are returned.
+    pub row_count: usize,
+    /// Whether a limit cut the answer.
+    pub truncated: bool,
+}
+
+/// Answers queries. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct QueryEngine {
+    gate: Gate,
+    generations: Generations,
+    /// The data folder, which must not appear in messages.
+    hidden: String,
+}
+
+impl QueryEngine {
+    pub(crate) fn new(
+        paths: &Paths,
+        orchestrator: Arc<Orchestrator>,
+        pins: Arc<Pins>,
+    ) -> Result<Self, QueryError> {
+        let gate = Gate::new().map_err(|error| QueryError::Engine {
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            gate,
+            generations: Generations::new(paths.scratch(), orchestrator, pins),
+            hidden: paths.root().to_string_lossy().into_owned(),
+        })
+    }
+
+    /// Answers a query over the tables of a scope. Blocks.
+    ///
+    /// # Errors
+    /// [`QueryError`]; all but `Engine` are the asker's to mend.
+    pub fn query(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        let generation = self.generations.current(scope)?;
+        self.gate.check(sql, |table| generation.has(table))?;
+        let connection = generation.connect()?;
+        let watch = Watch::start(connection.interrupt_handle(), options);
+        let result = run(&generation, &connection, sql, options);
+        match (watch.stop(), result) {
+            (Some(Stopped::Timeout), Err(_)) => Err(QueryError::Timeout {
+                seconds: options.timeout.as_secs(),
+            }),
+            (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
+            (_, Err(error)) => Err(QueryError::Sql {
+                message: self.clean(&error),
+            }),
+            (_, Ok(result)) => Ok(result),
+        }
+    }
+
+    /// What DuckDB said, without the paths of the host.
+    fn clean(&self, error: &duckdb::Error) -> String {
+        let text = match error {
+            duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
+            duckdb::Error::InvalidParameterCount(..) => {
+                "parameters such as `?` have no value here".to_owned()
+            }
+            other => other.to_string(),
+        };
+        text.replace(&self.hidden, "…")
+    }
+}
+
+/// Runs what the gate has let pass, reading no more than is asked for.
+fn run(
+    generation: &Generation,
+    connection: &Connection,
+    sql: &str,
+    options: &QueryOptions,
+) -> duckdb::Result<QueryResult> {
+    debug_assert!(
+        generation.is_locked(),
+        "a generation is locked when it is built"
+    );
+    let mut statement = connection.prepare(sql)?;
+    let schema = statement.stream_arrow([])?.get_schema();
+    let mut result = QueryResult {
+        columns: schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect(),
+        ..QueryResult::default()
+    };
+    let mut bytes = 0;
+    // By steps and not by the iterator, which panics where a step fails.
+    while let Some(batch) = statement.step()? {
+        let decimals = |column| value::is_decimal(&statement, column);
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .enumerate()
+            .map(|(at, array)| value::Reader::new(array, decimals(at)))
+            .collect();
+        for row in 0..arrow::array::Array::len(&batch) {
+            if result.rows.len() >= options.limit || bytes > options.max_bytes {
+                result.truncated = true;
+                break;
+            }
+            let values: Vec<Value> = columns.iter().map(|column| column.value(row)).collect();
+            bytes += values.iter().map(value::size).sum::<usize>();
+            result.rows.push(values);
+        }
+        if result.truncated {
+            break;
+        }
+    }
+    result.row_count = result.rows.len();
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests;

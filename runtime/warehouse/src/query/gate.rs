@@ -1,0 +1,346 @@
+//! The syntax-tree gate: SQL is parsed by DuckDB into JSON on a connection that sees nothing, and
+//! refused unless it is one SELECT over granted tables. Nothing is prepared before it has passed.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use duckdb::{Connection, params};
+use serde_json::{Map, Value};
+
+use super::QueryError;
+use crate::open;
+
+/// A longer query is made by a program that should use a table.
+const MAX_SQL: usize = 256 << 10;
+
+/// Functions that may stand where a table stands.
+const TABLE_FUNCTIONS: [&str; 5] = [
+    "range",
+    "generate_series",
+    "unnest",
+    "json_each",
+    "json_tree",
+];
+
+/// What may stand where a table stands.
+const TABLE_REFS: [&str; 7] = [
+    "BASE_TABLE",
+    "EMPTY",
+    "EXPRESSION_LIST",
+    "JOIN",
+    "PIVOT",
+    "SUBQUERY",
+    "TABLE_FUNCTION",
+];
+
+/// What a query may be made of.
+const QUERY_NODES: [&str; 4] = [
+    "SELECT_NODE",
+    "SET_OPERATION_NODE",
+    "RECURSIVE_CTE_NODE",
+    "CTE_NODE",
+];
+
+/// Functions that tell of the server, its files or other sessions, change something, or run SQL that
+/// the gate would not see.
+const REFUSED: [&str; 34] = [
+    "add_parquet_key",
+    "checkpoint",
+    "current_catalog",
+    "current_connection_id",
+    "current_database",
+    "current_query",
+    "current_query_id",
+    "current_schema",
+    "current_schemas",
+    "current_setting",
+    "current_transaction_id",
+    "currval",
+    "force_checkpoint",
+    "get_block_size",
+    "getenv",
+    "getvariable",
+    "glob",
+    "has_any_column_privilege",
+    "in_search_path",
+    "json_deserialize_sql",
+    "json_execute_serialized_sql",
+    "json_serialize_plan",
+    "json_serialize_sql",
+    "nextval",
+    "pg_sleep",
+    "query",
+    "query_table",
+    "set_config",
+    "setseed",
+    "sleep_ms",
+    "sniff_csv",
+    "sql_auto_complete",
+    "txid_current",
+    "which_secret",
+];
+
+/// Beginnings of names of such functions.
+const REFUSED_STARTS: [&str; 17] = [
+    "duckdb_",
+    "pragma_",
+    "pg_",
+    "read_",
+    "write_",
+    "parquet_",
+    "http",
+    "sqlite_",
+    "postgres_",
+    "mysql_",
+    "iceberg_",
+    "delta_",
+    "ducklake_",
+    "enable_",
+    "disable_",
+    "test_",
+    "__internal",
+];
+
+/// Endings of names of such functions.
+const REFUSED_ENDS: [&str; 4] = ["_scan", "_attach", "_query", "_execute"];
+
+/// Parses and judges SQL.
+#[derive(Debug)]
+pub(super) struct Gate(Mutex<Connection>);
+
+impl Gate {
+    pub(super) fn new() -> duckdb::Result<Self> {
+        let connection = open::in_memory("256MB", 1)?;
+        connection
+            .execute_batch("SET enable_external_access = false; SET lock_configuration = true")?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// Refuses everything that is not one SELECT over tables for which `granted` says yes.
+    pub(super) fn check(
+        &self,
+        sql: &str,
+        granted: impl Fn(&str) -> bool,
+    ) -> Result<(), QueryError> {
+        if sql.len() > MAX_SQL {
+            return Err(QueryError::refused(format!(
+                "it is longer than {} KiB",
+                MAX_SQL >> 10
+            )));
+        }
+        if sql.trim().is_empty() || sql.contains('\0') {
+            return Err(QueryError::refused("it is empty, or holds a zero byte"));
+        }
+        let tree = self.parse(sql)?;
+        let statements = tree
+            .get("statements")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice);
+        let Some([statement]) = statements else {
+            return Err(QueryError::refused(
+                "only a single SELECT statement is allowed",
+            ));
+        };
+        let mut names = HashSet::new();
+        ctes(statement, &mut names)?;
+        let walker = Walker {
+            ctes: &names,
+            granted: &granted,
+        };
+        walker.walk(statement)
+    }
+
+    fn parse(&self, sql: &str) -> Result<Value, QueryError> {
+        let connection = {
+            let gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            gate.try_clone().map_err(|error| QueryError::Engine {
+                reason: error.to_string(),
+            })?
+        };
+        let parse = "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR";
+        let text: String = connection
+            .query_row(parse, params![sql], |row| row.get(0))
+            .map_err(|_| QueryError::refused("it cannot be parsed"))?;
+        let tree: Value = serde_json::from_str(&text)
+            .map_err(|_| QueryError::refused("it is nested too deeply"))?;
+        if tree.get("error").and_then(Value::as_bool) != Some(false) {
+            return Err(failed(&tree));
+        }
+        Ok(tree)
+    }
+}
+
+fn failed(tree: &Value) -> QueryError {
+    let said = |key| tree.get(key).and_then(Value::as_str).unwrap_or_default();
+    match said("error_type") {
+        "parser" => QueryError::Sql {
+            message: format!("Parser Error: {}", said("error_message")),
+        },
+        _ => QueryError::refused("only a single SELECT statement is allowed"),
+    }
+}
+
+/// The names of all common table expressions. Each must be a plain word, so that none can stand for a
+/// file where it is out of reach.
+fn ctes(node: &Value, names: &mut HashSet<String>) -> Result<(), QueryError> {
+    let children: Box<dyn Iterator<Item = &Value>> = match node {
+        Value::Array(items) => Box::new(items.iter()),
+        Value::Object(fields) => {
+            let map = fields
+                .get("cte_map")
+                .and_then(|map| map.get("map"))
+                .and_then(Value::as_array);
+            let listed = map
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.get("key")?.as_str());
+            let own = text(fields, "cte_name");
+            for name in listed.chain(own).filter(|name| !name.is_empty()) {
+                plain(name)?;
+                names.insert(name.to_ascii_lowercase());
+            }
+            Box::new(fields.values())
+        }
+        _ => return Ok(()),
+    };
+    for child in children {
+        ctes(child, names)?;
+    }
+    Ok(())
+}
+
+fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    fields.get(key).and_then(Value::as_str)
+}
+
+/// DuckDB takes an unknown table name for a file's when it looks like one.
+fn plain(name: &str) -> Result<(), QueryError> {
+    if name
+        .chars()
+        .any(|c| !(c.is_alphanumeric() || matches!(c, '_' | ' ' | '-' | '$')))
+    {
+        return Err(QueryError::refused(
+            "a table's name must not look like a file or an address",
+        ));
+    }
+    Ok(())
+}
+
+struct Walker<'a> {
+    ctes: &'a HashSet<String>,
+    granted: &'a dyn Fn(&str) -> bool,
+}
+
+impl Walker<'_> {
+    fn walk(&self, node: &Value) -> Result<(), QueryError> {
+        match node {
+            Value::Array(items) => items.iter().try_for_each(|item| self.walk(item)),
+            Value::Object(fields) => self.object(fields),
+            _ => Ok(()),
+        }
+    }
+
+    fn object(&self, fields: &Map<String, Value>) -> Result<(), QueryError> {
+        let kind = text(fields, "type").unwrap_or_default();
+        let mut is_table_function = false;
+        if fields.contains_key("modifiers") && !QUERY_NODES.contains(&kind) {
+            return Err(QueryError::refused("only SELECT is allowed"));
+        }
+        // Every table reference, and nothing else, can be sampled.
+        if fields.contains_key("sample") && !fields.contains_key("modifiers") {
+            if !TABLE_REFS.contains(&kind) {
+                return Err(QueryError::refused(
+                    "only tables, subqueries and joins can be read from",
+                ));
+            }
+            is_table_function = kind == "TABLE_FUNCTION";
+            if kind == "BASE_TABLE" {
+                self.table(fields)?;
+            }
+        }
+        match text(fields, "class") {
+            Some("PARAMETER") => return Err(QueryError::refused("parameters have no value here")),
+            Some("FUNCTION" | "WINDOW") => scalar(fields)?,
+            _ => {}
+        }
+        for (key, child) in fields {
+            if is_table_function && key == "function" {
+                self.table_function(child)?;
+            } else {
+                self.walk(child)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self, fields: &Map<String, Value>) -> Result<(), QueryError> {
+        let name = text(fields, "table_name").unwrap_or_default();
+        plain(name)?;
+        let schema = text(fields, "schema_name").unwrap_or_default();
+        let catalog = text(fields, "catalog_name").unwrap_or_default();
+        let here = catalog.is_empty() && (schema.is_empty() || schema.eq_ignore_ascii_case("main"));
+        if !here {
+            return Err(QueryError::refused(
+                "tables are named without a database or schema",
+            ));
+        }
+        let known = (schema.is_empty() && self.ctes.contains(&name.to_ascii_lowercase()))
+            || (self.granted)(name);
+        match known {
+            true => Ok(()),
+            false => Err(QueryError::UnknownTable {
+                name: shorten(name),
+            }),
+        }
+    }
+
+    fn table_function(&self, function: &Value) -> Result<(), QueryError> {
+        let Value::Object(fields) = function else {
+            return Err(QueryError::refused("this cannot be read from"));
+        };
+        let name = text(fields, "function_name")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if !TABLE_FUNCTIONS.contains(&name.as_str()) || text(fields, "class") != Some("FUNCTION") {
+            let (name, allowed) = (shorten(&name), TABLE_FUNCTIONS.join(", "));
+            return Err(QueryError::refused(format!(
+                "the table function `{name}` is not allowed; these are: {allowed}"
+            )));
+        }
+        unqualified(fields)?;
+        fields.values().try_for_each(|child| self.walk(child))
+    }
+}
+
+fn scalar(fields: &Map<String, Value>) -> Result<(), QueryError> {
+    unqualified(fields)?;
+    let name = text(fields, "function_name")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let refused = REFUSED.contains(&name.as_str())
+        || REFUSED_STARTS.iter().any(|start| name.starts_with(start))
+        || REFUSED_ENDS.iter().any(|end| name.ends_with(end));
+    match refused {
+        true => Err(QueryError::refused(format!(
+            "the function `{}` is not allowed",
+            shorten(&name)
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// A qualified function could be one that a shorter name does not reach.
+fn unqualified(fields: &Map<String, Value>) -> Result<(), QueryError> {
+    let schema = text(fields, "schema").unwrap_or_default();
+    let catalog = text(fields, "catalog").unwrap_or_default();
+    match catalog.is_empty() && matches!(schema, "" | "main") {
+        true => Ok(()),
+        false => Err(QueryError::refused(
+            "functions are named without a database or schema",
+        )),
+    }
+}
+
+fn shorten(name: &str) -> String {
+    name.chars().take(64).collect()
+}

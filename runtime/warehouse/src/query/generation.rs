@@ -1,0 +1,193 @@
+//! Locked instances: each holds views over the granted files of one catalog and nothing else. A locked
+//! instance cannot change, so a new catalog means a new generation.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::QueryMode;
+use domain::sql_ident::quote_text;
+use duckdb::Connection;
+
+use super::QueryError;
+use crate::catalog::{Catalog, CatalogTable};
+use crate::extract::{Pin, Pins, view};
+use crate::open;
+use crate::orchestrator::Orchestrator;
+
+/// Instances that are kept; the one that was used longest ago leaves first.
+const KEPT: usize = 32;
+const MEMORY: &str = "1GB";
+/// More threads than processors would only wait for each other.
+const MOST_THREADS: usize = 8;
+
+/// The tables that a principal may read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// These, by their names in lower case. Names that do not exist are passed over.
+    Only(BTreeSet<String>),
+}
+
+impl Scope {
+    /// Whether a table is in it.
+    pub fn covers(&self, table: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&table.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// A locked instance.
+#[derive(Debug)]
+pub(super) struct Generation {
+    connection: Mutex<Connection>,
+    tables: HashSet<String>,
+    version: u64,
+    locked: bool,
+    // After the connection: files may go once nobody reads them.
+    _pin: Pin,
+}
+
+impl Generation {
+    fn build(
+        scratch: &Path,
+        catalog: &Catalog,
+        scope: &Scope,
+        pins: &Arc<Pins>,
+    ) -> Result<Self, QueryError> {
+        let local = |table: &&Arc<CatalogTable>| table.query_mode == QueryMode::Local;
+        let granted: Vec<_> = catalog
+            .tables
+            .iter()
+            .filter(|table| scope.covers(table.name.as_str()))
+            .filter(local)
+            .collect();
+        let files: Vec<PathBuf> = granted
+            .iter()
+            .flat_map(|table| &table.files)
+            .map(|file| file.path.clone())
+            .collect();
+        let pin = pins.pin(files.clone());
+        let connection = locked(scratch, &granted, &files).map_err(|error| QueryError::Engine {
+            reason: format!("the tables cannot be opened: {error}"),
+        })?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+            tables: granted.iter().map(|table| table.name.folded()).collect(),
+            version: catalog.version,
+            locked: true,
+            _pin: pin,
+        })
+    }
+
+    /// Whether a table can be read here.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.contains(&table.to_ascii_lowercase())
+    }
+
+    /// Whether the configuration can no longer change.
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// A connection for one query.
+    pub(super) fn connect(&self) -> Result<Connection, QueryError> {
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connection.try_clone().map_err(|error| QueryError::Engine {
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// Views first, then the lock: it cannot be opened again.
+fn locked(
+    scratch: &Path,
+    tables: &[&Arc<CatalogTable>],
+    files: &[PathBuf],
+) -> duckdb::Result<Connection> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let connection = open::in_memory(MEMORY, threads)?;
+    connection.execute_batch("BEGIN")?;
+    for table in tables {
+        let files: Vec<&Path> = table.files.iter().map(|file| file.path.as_path()).collect();
+        connection.execute_batch(&view(table.name.as_str(), &files))?;
+    }
+    connection.execute_batch("COMMIT")?;
+    let allowed: Vec<String> = files
+        .iter()
+        .map(|path| quote_text(&path.to_string_lossy()))
+        .collect();
+    let (allowed, scratch) = (allowed.join(", "), quote_text(&scratch.to_string_lossy()));
+    connection.execute_batch(&format!(
+        "SET temp_directory = {scratch}; SET allowed_paths = [{allowed}]; SET enable_external_access = false; SET lock_configuration = true"
+    ))?;
+    Ok(connection)
+}
+
+type Cell = Arc<Mutex<Option<Arc<Generation>>>>;
+
+/// The generations by scope, each with the turn in which it was used last.
+type Turns = HashMap<Scope, (u64, Cell)>;
+
+/// The newest generation of each scope.
+#[derive(Debug)]
+pub(super) struct Generations {
+    scratch: PathBuf,
+    orchestrator: Arc<Orchestrator>,
+    pins: Arc<Pins>,
+    /// The turn, and what it counts.
+    cells: Mutex<(u64, Turns)>,
+}
+
+impl Generations {
+    pub(super) fn new(scratch: PathBuf, orchestrator: Arc<Orchestrator>, pins: Arc<Pins>) -> Self {
+        Self {
+            scratch,
+            orchestrator,
+            pins,
+            cells: Mutex::default(),
+        }
+    }
+
+    /// The generation for the catalog as it is now. Who holds an older one goes on with it.
+    pub(super) fn current(&self, scope: &Scope) -> Result<Arc<Generation>, QueryError> {
+        let cell = self.cell(scope);
+        let mut held = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        // A catalog that is replaced while its generation is built has its files removed at worst;
+        // the next one then has them.
+        let mut attempts = 3;
+        loop {
+            let catalog = self.orchestrator.catalog();
+            if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
+                return Ok(Arc::clone(generation));
+            }
+            match Generation::build(&self.scratch, &catalog, scope, &self.pins) {
+                Ok(generation) => return Ok(Arc::clone(held.insert(Arc::new(generation)))),
+                Err(error) if attempts == 0 => return Err(error),
+                Err(_) => attempts -= 1,
+            }
+        }
+    }
+
+    fn cell(&self, scope: &Scope) -> Cell {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let (turn, cells) = &mut *cells;
+        *turn += 1;
+        if cells.len() >= KEPT && !cells.contains_key(scope) {
+            let oldest = cells
+                .iter()
+                .min_by_key(|(_, (used, _))| *used)
+                .map(|(scope, _)| scope.clone());
+            oldest.and_then(|oldest| cells.remove(&oldest));
+        }
+        let (used, cell) = cells.entry(scope.clone()).or_default();
+        *used = *turn;
+        Arc::clone(cell)
+    }
+}

@@ -1,0 +1,388 @@
+//! Queries, seen from outside: answers, limits, and attempts to get out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::Cancel;
+use serde_json::json;
+
+use super::*;
+use crate::Warehouse;
+use crate::extract::tests::{open, publish};
+
+fn warehouse() -> (tempfile::TempDir, Warehouse) {
+    let (folder, warehouse) = open();
+    publish(
+        &warehouse,
+        "shop",
+        "orders",
+        "{\"id\":1,\"name\":\"a\"}\n{\"id\":2,\"name\":\"b\"}",
+    );
+    publish(
+        &warehouse,
+        "hr",
+        "salaries",
+        r#"{"who":"secret","amount":1}"#,
+    );
+    warehouse.orchestrator.rebuild().unwrap();
+    (folder, warehouse)
+}
+
+fn only(name: &str) -> Scope {
+    Scope::Only(BTreeSet::from([name.to_owned()]))
+}
+
+fn ask(warehouse: &Warehouse, sql: &str) -> Result<QueryResult, QueryError> {
+    warehouse
+        .queries
+        .query(&only("orders"), sql, &QueryOptions::default())
+}
+
+/// Attempts to read what was not granted, to change something, to learn of the server, or to run
+/// something that the gate does not see.
+const ESCAPES: &[&str] = &[
+    "SELECT * FROM salaries",
+    "SELECT * FROM main.salaries",
+    "SELECT * FROM memory.main.salaries",
+    "SELECT * FROM memory.main.orders",
+    "SELECT * FROM \"SALARIES\"",
+    "SELECT (SELECT max(who) FROM salaries)",
+    "SELECT * FROM orders WHERE id IN (SELECT amount FROM salaries)",
+    "WITH orders2 AS (SELECT * FROM salaries) SELECT * FROM orders2",
+    "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT amount FROM salaries) SELECT * FROM r",
+    "SELECT * FROM orders UNION ALL SELECT who, who FROM salaries",
+    "SELECT * FROM orders, LATERAL (SELECT * FROM salaries)",
+    "SELECT * FROM orders JOIN salaries ON true",
+    "SELECT * FROM orders POSITIONAL JOIN salaries",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM \"/etc/passwd\"",
+    "SELECT * FROM 'data.csv'",
+    "SELECT * FROM 'x.parquet'",
+    "SELECT * FROM \"https://example.org/x.parquet\"",
+    "SELECT * FROM 's3://bucket/x.parquet'",
+    "WITH \"/etc/passwd\" AS (SELECT 1) SELECT * FROM \"/etc/passwd\"",
+    "WITH x AS (WITH \"a.csv\" AS (SELECT 1) SELECT 1) SELECT * FROM \"a.csv\"",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_csv_auto('/etc/passwd')",
+    "SELECT * FROM read_parquet('x.parquet')",
+    "SELECT * FROM parquet_scan('x.parquet')",
+    "SELECT * FROM parquet_metadata('x.parquet')",
+    "SELECT * FROM parquet_schema('x.parquet')",
+    "SELECT * FROM read_json('/etc/passwd')",
+    "SELECT * FROM read_ndjson_objects('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM system.main.read_text('/etc/passwd')",
+    "SELECT * FROM main.read_text('/etc/passwd')",
+    "SELECT * FROM sniff_csv('/etc/passwd')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM query('SELECT * FROM salaries')",
+    "SELECT * FROM query_table('salaries')",
+    "SELECT * FROM query_table(['orders', 'salaries'])",
+    "SELECT * FROM json_execute_serialized_sql('{}')",
+    "SELECT json_serialize_plan('SELECT 1')",
+    "SELECT * FROM duckdb_views()",
+    "SELECT * FROM duckdb_tables",
+    "SELECT * FROM duckdb_secrets()",
+    "SELECT * FROM duckdb_databases()",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT * FROM duckdb_functions()",
+    "SELECT * FROM duckdb_columns()",
+    "SELECT * FROM duckdb_logs",
+    "SELECT * FROM pragma_table_info('orders')",
+    "SELECT * FROM pragma_database_list",
+    "SELECT * FROM information_schema.tables",
+    "SELECT * FROM information_schema.columns",
+    "SELECT * FROM sqlite_master",
+    "SELECT * FROM pg_catalog.pg_views",
+    "SELECT * FROM sql_auto_complete('SEL')",
+    "SELECT * FROM which_secret('s3://x', 's3')",
+    "SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 't')",
+    "SELECT * FROM postgres_query('pg', 'SELECT 1')",
+    "SELECT * FROM sqlite_scan('/any/file', 't')",
+    "SELECT * FROM iceberg_scan('/x')",
+    "SELECT * FROM delta_scan('/x')",
+    "SELECT * FROM bigquery_query('p', 'SELECT 1')",
+    "SELECT getenv('HOME')",
+    "SELECT GetEnv('HOME')",
+    "SELECT \"getenv\"('HOME')",
+    "SELECT system.main.getenv('HOME')",
+    "SELECT list_transform(['HOME'], x -> getenv(x))",
+    "SELECT 'HOME'.getenv()",
+    "SELECT current_setting('allowed_paths')",
+    "SELECT current_database()",
+    "SELECT current_query()",
+    "SELECT getvariable('x')",
+    "SELECT nextval('s')",
+    "SELECT pg_sleep(1)",
+    "SELECT txid_current()",
+    "SELECT write_log('x')",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP VIEW orders",
+    "SELECT 1;;SELECT * FROM salaries",
+    "DROP VIEW orders",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE MACRO m() AS 1",
+    "CREATE SECRET s (TYPE s3)",
+    "INSERT INTO orders VALUES (3, 'c')",
+    "UPDATE orders SET id = 1",
+    "DELETE FROM orders",
+    "ATTACH ':memory:' AS m",
+    "ATTACH '/tmp/x.duckdb'",
+    "DETACH memory",
+    "USE memory",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "COPY orders TO '/tmp/x.csv'",
+    "COPY (SELECT 1) TO '/tmp/x.parquet'",
+    "EXPORT DATABASE '/tmp/x'",
+    "IMPORT DATABASE '/tmp/x'",
+    "SET memory_limit = '100GB'",
+    "RESET allowed_paths",
+    "SET VARIABLE x = 1",
+    "PRAGMA database_list",
+    "PRAGMA enable_logging",
+    "CALL enable_logging('QueryLog', storage_path = '/tmp/x')",
+    "CALL pragma_version()",
+    "CHECKPOINT",
+    "VACUUM",
+    "EXPLAIN SELECT * FROM salaries",
+    "EXPLAIN ANALYZE SELECT 1",
+    "PREPARE p AS SELECT 1",
+    "EXECUTE p",
+    "BEGIN",
+    "SHOW TABLES",
+    "DESCRIBE orders",
+    "SUMMARIZE orders",
+    "SELECT * FROM (DESCRIBE orders)",
+    "SELECT * FROM (SHOW ALL TABLES)",
+    "FROM (SUMMARIZE salaries)",
+    "SELECT ?",
+    "SELECT $1",
+    "SELECT /* */ * /* FROM orders */ FROM salaries -- orders",
+    "SELECT * FROM orders\u{2024}x",
+    "SELECT * FROM ｓalaries",
+    "SELECT 1 \0; SELECT 2",
+    "",
+    "  -- nothing",
+];
+
+#[test]
+fn every_attempt_to_get_out_is_refused_and_tells_nothing() {
+    let (folder, warehouse) = warehouse();
+    let root = folder.path().to_string_lossy().into_owned();
+    for sql in ESCAPES {
+        let error = match ask(&warehouse, sql) {
+            Err(error) => error,
+            Ok(result) => panic!("{sql} was answered: {result:?}"),
+        };
+        let text = error.to_string();
+        assert!(!matches!(error, QueryError::Engine { .. }), "{sql}: {text}");
+        assert!(
+            !text.contains(&root) && !text.contains("secret\""),
+            "{sql}: {text}"
+        );
+        assert!(
+            sql.to_lowercase().contains("salaries") || !text.contains("salaries"),
+            "{sql}: {text}"
+        );
+    }
+    assert_eq!(
+        ask(&warehouse, "SELECT count(*) FROM orders").unwrap().rows,
+        [[json!(2)]]
+    );
+}
+
+#[test]
+fn behind_the_gate_stands_a_second_wall() {
+    let (_folder, warehouse) = warehouse();
+    let generation = warehouse
+        .queries
+        .generations
+        .current(&only("orders"))
+        .unwrap();
+    let connection = generation.connect().unwrap();
+    for sql in [
+        "SELECT * FROM salaries",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "COPY (SELECT 1) TO '/tmp/sluice-escape.csv'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
+        "ATTACH '/tmp/sluice-escape.duckdb'",
+    ] {
+        assert!(connection.execute_batch(sql).is_err(), "{sql}");
+    }
+}
+
+#[test]
+fn ordinary_sql_passes() {
+    let (_folder, warehouse) = warehouse();
+    for sql in [
+        "SELECT 1;",
+        "SELECT * FROM orders -- all of them",
+        "FROM orders SELECT name",
+        "SELECT * FROM main.orders o WHERE o.id > 0 ORDER BY ALL LIMIT 1",
+        "WITH x AS (SELECT * FROM Orders), y AS (FROM x) SELECT count(*) FROM y GROUP BY ALL HAVING count(*) > 0",
+        "SELECT name, row_number() OVER (PARTITION BY name ORDER BY id) FROM orders QUALIFY 1 = 1",
+        "SELECT * FROM range(3) t(n), generate_series(1, 2), unnest([1, 2])",
+        "SELECT * FROM (VALUES (1, 'x')) v(a, b)",
+        "SELECT list_transform([1, 2], x -> x + 1), {'a': 1}.a, extract(year FROM DATE '2026-01-01')",
+        "SELECT * FROM orders PIVOT (count(*) FOR name IN ('a', 'b'))",
+        "SELECT o.id FROM orders o LEFT JOIN orders p USING (id) WHERE EXISTS (SELECT 1 FROM orders) UNION SELECT 9",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT max(n) FROM r",
+        "SELECT CASE WHEN id > 1 THEN 'x' ELSE 'update ; drop' END, name LIKE 'a%', regexp_matches(name, 'a'), date_trunc('day', now()), strftime(current_date, '%Y'), json_extract('{\"a\":1}', '$.a'), coalesce(NULL, 1), id::VARCHAR COLLATE nocase FROM orders",
+    ] {
+        if let Err(error) = ask(&warehouse, sql) {
+            panic!("{sql}: {error}");
+        }
+    }
+}
+
+#[test]
+fn values_are_sent_as_json_has_them_and_else_as_text() {
+    let (_folder, warehouse) = warehouse();
+    let row = |sql: &str| ask(&warehouse, sql).unwrap().rows.remove(0);
+    assert_eq!(
+        row(
+            "SELECT 1::TINYINT, 18446744073709551615::UBIGINT, sum(id), 0.1::FLOAT, 1.5::DOUBLE, true, NULL, 'x' FROM orders"
+        ),
+        [
+            json!(1),
+            json!(18_446_744_073_709_551_615_u64),
+            json!(3),
+            json!(0.1),
+            json!(1.5),
+            json!(true),
+            json!(null),
+            json!("x")
+        ]
+    );
+    assert_eq!(
+        row(
+            "SELECT DATE '2026-01-01', TIMESTAMP '2026-01-01 10:00:00', TIMESTAMP '2026-01-01 10:00:00.5', TIME '10:00:01', 1.50::DECIMAL(5,2), 7::DECIMAL(38,0), TIMESTAMPTZ '2026-01-01 10:00:00+00'"
+        ),
+        [
+            "2026-01-01",
+            "2026-01-01 10:00:00",
+            "2026-01-01 10:00:00.500000",
+            "10:00:01",
+            "1.50",
+            "7",
+            "2026-01-01 10:00:00+00:00"
+        ]
+        .map(|v| json!(v))
+    );
+    assert_eq!(
+        row(
+            "SELECT [1, NULL], {'a': 1, 'b': [2]}, 'nan'::DOUBLE, '-inf'::DOUBLE, '\\xAB'::BLOB, 'a'::ENUM('a', 'b'), 170141183460469231731687303715884105727::HUGEINT"
+        ),
+        [
+            "[1,null]",
+            "{\"a\":1,\"b\":[2]}",
+            "nan",
+            "-inf",
+            "ab",
+            "a",
+            "170141183460469231731687303715884105727"
+        ]
+        .map(|v| json!(v))
+    );
+}
+
+#[test]
+fn limits_cut_and_say_so() {
+    let (_folder, warehouse) = warehouse();
+    let options = QueryOptions {
+        limit: 2,
+        ..QueryOptions::default()
+    };
+    let ask = |sql: &str, options: &QueryOptions| {
+        warehouse.queries.query(&Scope::All, sql, options).unwrap()
+    };
+    let cut = ask("SELECT range AS n FROM range(1000000000000)", &options);
+    assert_eq!(
+        (cut.rows, cut.row_count, cut.truncated),
+        (vec![vec![json!(0)], vec![json!(1)]], 2, true)
+    );
+    let whole = ask("SELECT * FROM range(2)", &options);
+    assert_eq!(
+        (whole.columns, whole.row_count, whole.truncated),
+        (vec!["range".to_owned()], 2, false)
+    );
+    let none = ask("SELECT 1 AS a, 2 AS a WHERE false", &options);
+    assert_eq!(
+        (none.columns.len(), none.row_count, none.truncated),
+        (2, 0, false)
+    );
+    let narrow = QueryOptions {
+        max_bytes: 100,
+        ..QueryOptions::default()
+    };
+    let cut = ask("SELECT repeat('x', 60) FROM range(1000)", &narrow);
+    assert_eq!((cut.row_count, cut.truncated), (2, true));
+}
+
+const ENDLESS: &str =
+    "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 8";
+
+#[test]
+fn a_query_that_takes_too_long_is_stopped() {
+    let (_folder, warehouse) = warehouse();
+    let options = QueryOptions {
+        timeout: Duration::from_millis(50),
+        ..QueryOptions::default()
+    };
+    let error = warehouse
+        .queries
+        .query(&Scope::All, ENDLESS, &options)
+        .unwrap_err();
+    assert_eq!(error, QueryError::Timeout { seconds: 0 });
+}
+
+#[test]
+fn a_query_whose_asker_went_away_is_stopped_even_if_that_was_before() {
+    let (_folder, warehouse) = warehouse();
+    let cancel = Cancel::new();
+    let options = QueryOptions {
+        cancel: cancel.clone(),
+        ..QueryOptions::default()
+    };
+    let error = std::thread::scope(|scope| {
+        let query = scope.spawn(|| warehouse.queries.query(&Scope::All, ENDLESS, &options));
+        cancel.cancel();
+        query.join().unwrap().unwrap_err()
+    });
+    assert_eq!(error, QueryError::Cancelled);
+}
+
+#[test]
+fn mistakes_are_explained_without_paths() {
+    let (folder, warehouse) = warehouse();
+    let error = ask(&warehouse, "SELECT nam FROM orders")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("nam") && error.contains("name"), "{error}");
+    assert!(
+        ask(&warehouse, "SELEC 1")
+            .unwrap_err()
+            .to_string()
+            .contains("syntax error")
+    );
+    let files: Vec<_> = warehouse
+        .orchestrator
+        .catalog()
+        .table("orders")
+        .unwrap()
+        .files
+        .clone();
+    std::fs::write(&files[0].path, "garbage").unwrap();
+    let error = ask(&warehouse, "SELECT sum(id) FROM orders")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        !error.contains(&*folder.path().to_string_lossy()),
+        "{error}"
+    );
+}

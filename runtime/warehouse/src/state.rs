@@ -1,0 +1,283 @@
+//! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, tokens.
+//!
+//! One writer connection stands behind a mutex and checks uniqueness inside its transaction; readers
+//! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
+
+mod access;
+mod migrate;
+mod publishers;
+mod row;
+mod runs;
+mod sources;
+mod versions;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use domain::connector::Version;
+use domain::ports::Store;
+use domain::run::{EgressRow, LogLine};
+use domain::{Digest, Failure, Run, RunId, Source, SourceName};
+use duckdb::Connection;
+use thiserror::Error;
+
+use crate::open::{Database, OpenError, Patience};
+use crate::paths::Paths;
+
+pub use access::{Token, User};
+
+/// Why the state could not be read or written.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// There is one already.
+    #[error("there is already a {what} `{name}`")]
+    AlreadyExists {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is none.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The file is not a database, or damaged.
+    #[error(
+        "the state file `{path}` is damaged; stop the server, move the file away, and put back a backup or a copy that a migration left beside it"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB said.
+        #[source]
+        source: duckdb::Error,
+    },
+    /// A newer server has written it.
+    #[error(
+        "the state file `{path}` has schema {found}, newer than {known}, which this server knows; use the server that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest schema that this server knows.
+        known: u32,
+    },
+    /// It is open already.
+    #[error("the state file `{0}` is open already")]
+    Busy(PathBuf),
+    /// A step of the schema failed; the file is as it was.
+    #[error("step {number} of the state's schema failed; nothing was changed")]
+    Migration {
+        /// The step.
+        number: u32,
+        /// What DuckDB said.
+        #[source]
+        source: duckdb::Error,
+    },
+    /// The copy before a migration could not be written.
+    #[error("cannot write `{path}`, the copy that is taken before a migration")]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A stored value is not what it must be.
+    #[error("the state holds a malformed {what}: {reason}")]
+    Malformed {
+        /// The kind of thing.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// DuckDB failed.
+    #[error("the state cannot be read or written: {0}")]
+    Storage(#[source] duckdb::Error),
+}
+
+impl StateError {
+    pub(crate) fn missing(what: &'static str, name: &impl ToString) -> Self {
+        let name = name.to_string();
+        Self::NotFound { what, name }
+    }
+
+    pub(crate) fn exists(what: &'static str, name: &impl ToString) -> Self {
+        let name = name.to_string();
+        Self::AlreadyExists { what, name }
+    }
+}
+
+impl From<duckdb::Error> for StateError {
+    fn from(source: duckdb::Error) -> Self {
+        Self::Storage(source)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        match &error {
+            StateError::AlreadyExists { .. } | StateError::NotFound { .. } => {
+                Self::config(error.to_string())
+            }
+            StateError::Storage(_) => Self::limit(error.to_string()),
+            _ => Self::bug(error.to_string()),
+        }
+    }
+}
+
+/// Why the file was not opened: DuckDB says so in words only.
+fn refused(error: OpenError) -> StateError {
+    match error {
+        OpenError::Busy(path) => StateError::Busy(path),
+        OpenError::Refused { path, source } => match source.to_string() {
+            text if text.contains("Could not set lock") => StateError::Busy(path),
+            text if text.contains("Permission denied") => StateError::Storage(source),
+            _ => StateError::Corrupt { path, source },
+        },
+    }
+}
+
+fn storage(source: duckdb::Error) -> StateError {
+    StateError::Storage(source)
+}
+
+/// The system database. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct State {
+    // Before the database, so that the file is closed before its path is given back.
+    readers: Mutex<Connection>,
+    writer: Mutex<Database>,
+}
+
+impl State {
+    /// Opens the system database, creating it or bringing its schema up to date.
+    ///
+    /// # Errors
+    /// [`StateError::Corrupt`], [`StateError::Newer`], [`StateError::Busy`], or what went wrong on
+    /// the way.
+    pub fn open(paths: &Paths) -> Result<Self, StateError> {
+        let path = paths.system_db();
+        let database = Database::create(&path, Patience::Refuse).map_err(refused)?;
+        migrate::migrate(&database, &path, migrate::MIGRATIONS)?;
+        let readers = database.try_clone()?;
+        Ok(Self {
+            readers: Mutex::new(readers),
+            writer: Mutex::new(database),
+        })
+    }
+
+    /// The schema of the file, and the newest that this server knows.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn schema_version(&self) -> Result<(u32, u32), StateError> {
+        Ok((self.read(migrate::version)?, migrate::NEWEST))
+    }
+
+    /// Moves what was written from the log into the file; for an orderly end.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn checkpoint(&self) -> Result<(), StateError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.execute_batch("CHECKPOINT")?)
+    }
+
+    /// Reads on a connection of its own, so that readers wait neither for each other nor for the
+    /// writer.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let connection = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .try_clone()?;
+        work(&connection)
+    }
+
+    /// Writes in a transaction that ends with the work: committed if it succeeds, else undone.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.unchecked_transaction()?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+impl Store for State {
+    fn source(&self, name: &SourceName) -> Result<Option<Source>, Failure> {
+        Ok(Self::source(self, name)?)
+    }
+
+    fn version(&self, digest: &Digest) -> Result<Option<Version>, Failure> {
+        Ok(Self::version(self, digest)?)
+    }
+
+    fn save_run(&self, run: &Run) -> Result<(), Failure> {
+        Ok(Self::save_run(self, run)?)
+    }
+
+    fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), Failure> {
+        Ok(Self::append_log(self, run, lines)?)
+    }
+
+    fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {
+        Ok(Self::append_egress(self, run, rows)?)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn state() -> (tempfile::TempDir, State) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        paths.create().unwrap();
+        let state = State::open(&paths).unwrap();
+        (folder, state)
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        paths.create().unwrap();
+        std::fs::write(paths.system_db(), "garbage".repeat(1000)).unwrap();
+        let error = State::open(&paths).unwrap_err();
+        assert!(matches!(error, StateError::Corrupt { .. }), "{error:?}");
+        assert!(error.to_string().contains("system.duckdb"), "{error}");
+        assert!(error.to_string().contains("backup"), "{error}");
+    }
+
+    #[test]
+    fn the_state_cannot_be_opened_twice() {
+        let (folder, _state) = state();
+        let error = State::open(&Paths::new(folder.path()).unwrap()).unwrap_err();
+        assert!(matches!(error, StateError::Busy(_)), "{error:?}");
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_reopening_without_a_checkpoint() {
+        let (folder, state) = state();
+        state.set_bootstrap_code(&Digest::of(b"code")).unwrap();
+        assert_eq!(state.schema_version().unwrap(), (1, 1));
+        drop(state);
+        let state = State::open(&Paths::new(folder.path()).unwrap()).unwrap();
+        assert_eq!(state.bootstrap_code().unwrap(), Some(Digest::of(b"code")));
+        state.checkpoint().unwrap();
+    }
+}

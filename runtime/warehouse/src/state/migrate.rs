@@ -1,0 +1,137 @@
+//! Brings the system database to the schema that this server knows: numbered, forward only, each
+//! step in a transaction, after a copy was taken.
+
+use std::path::{Path, PathBuf};
+
+use duckdb::{Connection, params};
+
+use super::{StateError, storage};
+
+/// One step of the schema.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Migration {
+    /// Counts from 1 without gaps.
+    pub(super) number: u32,
+    /// The statements.
+    pub(super) sql: &'static str,
+}
+
+/// All steps, oldest first.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("../../migrations/0001_initial.sql"),
+}];
+
+/// The schema that this server writes.
+pub(super) const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+
+/// Applies the steps that are missing.
+pub(super) fn migrate(
+    connection: &Connection,
+    path: &Path,
+    steps: &[Migration],
+) -> Result<(), StateError> {
+    connection
+        .execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, applied_at TIMESTAMP NOT NULL)")
+        .map_err(storage)?;
+    let current = version(connection)?;
+    let newest = steps.last().map_or(0, |step| step.number);
+    if current > newest {
+        return Err(StateError::Newer {
+            path: path.to_owned(),
+            found: current,
+            known: newest,
+        });
+    }
+    if current > 0 && current < newest {
+        keep_copy(connection, path, current)?;
+    }
+    for step in steps.iter().filter(|step| step.number > current) {
+        apply(connection, step)?;
+    }
+    Ok(())
+}
+
+/// The schema that the database has; 0 for a new one.
+pub(super) fn version(connection: &Connection) -> Result<u32, StateError> {
+    connection
+        .query_row(
+            "SELECT coalesce(max(version), 0) FROM schema_version",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(storage)
+}
+
+fn apply(connection: &Connection, step: &Migration) -> Result<(), StateError> {
+    let work = || {
+        connection.execute_batch("BEGIN")?;
+        connection.execute_batch(step.sql)?;
+        connection.execute(
+            "INSERT INTO schema_version VALUES (?, current_timestamp::TIMESTAMP)",
+            params![step.number],
+        )?;
+        connection.execute_batch("COMMIT")
+    };
+    work().map_err(|source| {
+        if let Err(error) = connection.execute_batch("ROLLBACK") {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+        StateError::Migration {
+            number: step.number,
+            source,
+        }
+    })
+}
+
+fn keep_copy(connection: &Connection, path: &Path, current: u32) -> Result<(), StateError> {
+    connection.execute_batch("CHECKPOINT").map_err(storage)?;
+    let copy: PathBuf = path.with_extension(format!("before-{}.duckdb", current + 1));
+    std::fs::copy(path, &copy).map_err(|source| StateError::Copy { path: copy, source })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::{Database, Patience};
+
+    const SECOND: Migration = Migration {
+        number: 2,
+        sql: "ALTER TABLE users ADD COLUMN name VARCHAR",
+    };
+
+    #[test]
+    fn a_copy_is_taken_before_a_step_and_a_failing_step_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("system.duckdb");
+        let database = Database::create(&path, Patience::Refuse).unwrap();
+        migrate(&database, &path, MIGRATIONS).unwrap();
+        let broken = Migration {
+            number: 2,
+            sql: "DROP TABLE users; SELECT * FROM nowhere",
+        };
+        let error = migrate(&database, &path, &[MIGRATIONS[0], broken]).unwrap_err();
+        assert!(error.to_string().contains("step 2"), "{error}");
+        assert_eq!(version(&database).unwrap(), 1);
+        database.execute_batch("SELECT * FROM users").unwrap();
+        migrate(&database, &path, &[MIGRATIONS[0], SECOND]).unwrap();
+        assert_eq!(version(&database).unwrap(), 2);
+        assert!(folder.path().join("system.before-2.duckdb").exists());
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("system.duckdb");
+        let database = Database::create(&path, Patience::Refuse).unwrap();
+        migrate(&database, &path, &[MIGRATIONS[0], SECOND]).unwrap();
+        let error = migrate(&database, &path, MIGRATIONS)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("schema 2") && error.contains("newer"),
+            "{error}"
+        );
+    }
+}
