@@ -1,0 +1,214 @@
+//! The egress gate: the only way from a component to the outside.
+//!
+//! Every request, every redirect and every retry goes through the same steps: the URL is read, a rule
+//! in effect must allow it, the host's name is resolved once, every address is judged, and the
+//! connection goes to exactly those addresses. Then the credential is added, and an audit row written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::Failure;
+use domain::run::Level;
+use reqwest::{Method, Response};
+use tokio::time::Instant;
+
+use crate::body::{BodyReader, Coding, Flow};
+use crate::journal::Journal;
+use crate::stop::Stop;
+
+mod attempt;
+pub(crate) mod client;
+pub(crate) mod credentials;
+pub(crate) mod gate;
+mod headers;
+mod redirect;
+pub(crate) mod resolve;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+use attempt::Miss;
+use client::Clients;
+use credentials::Credentials;
+use gate::Gate;
+use redirect::Hop;
+use resolve::Resolver;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// For a connection, TLS included.
+    pub(crate) connect: Duration,
+    /// For the headers of the final answer, retries and redirects included.
+    pub(crate) headers: Duration,
+    /// For the next byte of a body.
+    pub(crate) idle: Duration,
+    /// Before the first retry; doubles with each.
+    pub(crate) backoff: Duration,
+    /// The longest wait that a service may ask for.
+    pub(crate) longest_wait: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            headers: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
+            backoff: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What a component asks for, unchecked.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What a component gets: a head that it may see, and a body that flows already.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: BodyReader,
+}
+
+/// The gate of one run.
+pub(crate) struct Egress {
+    gate: Gate,
+    credentials: Credentials,
+    resolver: Resolver,
+    clients: Clients,
+    timing: Timing,
+    journal: Journal,
+    stop: Stop,
+}
+
+/// What a run's gate is made of.
+pub(crate) struct Parts {
+    pub(crate) gate: Gate,
+    pub(crate) credentials: Credentials,
+    pub(crate) lookup: Arc<dyn resolve::Lookup>,
+    pub(crate) clients: Clients,
+    pub(crate) timing: Timing,
+    pub(crate) journal: Journal,
+    pub(crate) stop: Stop,
+}
+
+impl Egress {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            gate: parts.gate,
+            credentials: parts.credentials,
+            resolver: Resolver::new(parts.lookup),
+            clients: parts.clients,
+            timing: parts.timing,
+            journal: parts.journal,
+            stop: parts.stop,
+        }
+    }
+
+    /// Sends a request, follows redirects, retries, and returns the answer whose body begins to flow.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let deadline = Instant::now()
+            + self
+                .timing
+                .headers
+                .min(request.timeout.unwrap_or(Duration::MAX));
+        let mut hop = Hop {
+            url: self
+                .gate
+                .parse(&request.url, &request.method, &self.journal)?,
+            headers: headers::from_component(&request.headers, &self.credentials)?,
+            method: request.method,
+            body: request.body,
+        };
+        for _ in 0..=redirect::MOST {
+            self.count_request()?;
+            let response = self.settle(&hop, deadline).await?;
+            match redirect::next(&hop, &response)? {
+                Some(next) => hop = next,
+                None => return self.answer(response),
+            }
+        }
+        Err(Failure::upstream(format!(
+            "`{}` redirects more than {} times",
+            hop.url.host_str().unwrap_or_default(),
+            redirect::MOST
+        )))
+    }
+
+    fn count_request(&self) -> Result<(), Failure> {
+        let limit = self.gate.limits().requests;
+        if self.journal.add_request() > limit {
+            return Err(Failure::limit(format!(
+                "the run sent {limit} requests, which is its limit `requests`"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Tries until there is an answer, or none to hope for. An answer that asks to come back later is
+    /// an answer too when all tries are used up.
+    async fn settle(&self, hop: &Hop, deadline: Instant) -> Result<Response, Failure> {
+        let mut tries = retry::Tries::new(&hop.method, &self.timing);
+        loop {
+            let outcome = self.attempt(hop, deadline).await;
+            let Some(wait) = tries.wait_after(&outcome) else {
+                return outcome.map_err(|miss| miss.failure);
+            };
+            if Instant::now() + wait >= deadline {
+                return outcome.map_err(|miss| miss.failure);
+            }
+            self.log_retry(hop, &outcome, wait);
+            if outcome.is_err() {
+                self.resolver.forget(&hop.url);
+            }
+            drop(outcome);
+            tokio::select! {
+                failure = self.stop.stopped() => return Err(failure),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn log_retry(&self, hop: &Hop, outcome: &Result<Response, Miss>, wait: Duration) {
+        let what = match outcome {
+            Ok(response) => format!("answered {}", response.status().as_u16()),
+            Err(miss) => miss.decision.clone(),
+        };
+        let host = hop.url.host_str().unwrap_or_default();
+        let seconds = wait.as_secs_f32();
+        self.journal.log(
+            Level::Info,
+            &format!(
+                "{} {host}: {what}; trying again in {seconds:.1} s",
+                hop.method
+            ),
+        );
+    }
+
+    fn answer(&self, response: Response) -> Result<Answer, Failure> {
+        let coding = Coding::of(response.headers())?;
+        let status = response.status().as_u16();
+        let headers = headers::for_component(response.headers(), coding, self.journal.redactor());
+        let flow = Flow {
+            idle: self.timing.idle,
+            bytes_in: self.gate.limits().bytes_in,
+            journal: self.journal.clone(),
+            stop: self.stop.clone(),
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body: flow.start(response, coding),
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! One run from its job to its end: a place, a runner, a watchdog, a conversation, and the verdict.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ports::{Ended, Job, Outcome};
+use domain::protocol::Start;
+use domain::run::{Counts, Level, Operation};
+use domain::{Cancel, Failure};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+#[cfg(test)]
+mod tests;
+
+use crate::egress::client::Clients;
+use crate::egress::credentials::Credentials;
+use crate::egress::gate::Gate;
+use crate::egress::{Egress, Parts};
+use crate::journal::Journal;
+use crate::redact::Redactor;
+use crate::runner::{Killer, Runner, component, verdict};
+use crate::session::{CursorBook, Requests, Session, SessionError, Writing};
+use crate::stop::Stop;
+use crate::{Broker, compile as compiling};
+
+/// What the runner, which interrupts the component itself, gets beyond the wall-clock limit.
+const GRACE: Duration = Duration::from_secs(5);
+/// More than any component has.
+const MAX_COMPONENT: usize = 256 << 20;
+
+/// Ends a task when it is dropped.
+struct Background(JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) fn execute(broker: &Broker, job: Job) -> (Counts, Result<Outcome, Ended>) {
+    let redactor = match Redactor::new(job.credentials.values()) {
+        Ok(redactor) => redactor,
+        Err(error) => {
+            let failure = Failure::bug(format!("the credentials cannot be redacted: {error}"));
+            return (Counts::default(), Err(failure.into()));
+        }
+    };
+    let log_bytes = job.capabilities.limits.log_bytes;
+    let journal = Journal::new(job.observer.clone(), redactor, log_bytes);
+    let telling = Background(broker.config.handle.spawn(journal.clone().tell_progress()));
+    let stop = Stop::new(&job.cancel);
+    let result = shielded(|| run(broker, job, &journal, &stop));
+    drop(telling);
+    journal.finish();
+    (journal.counts(), result)
+}
+
+/// A defect of the host ends this run, and nothing else.
+fn shielded<T>(work: impl FnOnce() -> Result<T, Ended>) -> Result<T, Ended> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no reason given");
+        // Only for the operator: a panic's text may hold anything.
+        tracing::error!(panic = text, "a run met a defect of the host");
+        Err(Failure::bug(
+            "the host met a defect of its own while it worked for this run; its log says more",
+        )
+        .into())
+    })
+}
+
+fn run(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Outcome, Ended> {
+    let limits = job.capabilities.limits;
+    let compiled = job.component.clone();
+    let session = session(broker, job, journal, stop)?;
+    let _place = place(broker, journal, stop)?;
+    let component = component::sealed(&compiled)?;
+    let log = journal.clone();
+    let complain = move |line: &str| log.log(Level::Debug, &format!("runner: {line}"));
+    let mut runner = Runner::start(&broker.config.runner_exe, Some(component), complain)?;
+    let wall = Duration::from_secs(limits.wall_seconds);
+    let overdue = Failure::limit(format!(
+        "the run took more than {} s, which is its limit `wall_seconds`",
+        limits.wall_seconds
+    ));
+    let _watchdog = watch(
+        &broker.config.handle,
+        runner.killer(),
+        stop,
+        wall + GRACE,
+        overdue,
+    );
+    let result = session.drive(runner.socket(), runner.socket());
+    judge(result, &mut runner, stop, Some(limits.cpu_seconds))
+}
+
+fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Session, Failure> {
+    let writing = match (job.operation, job.stage) {
+        (Operation::Sync, Some(stage)) => Some(Writing::new(
+            stage,
+            job.capabilities.clone(),
+            journal.clone(),
+        )),
+        (Operation::Sync, None) => return Err(Failure::bug("a sync was started without a stage")),
+        _ => None,
+    };
+    let limits = job.capabilities.limits;
+    let clients = Clients::new(
+        broker.tls.clone(),
+        broker.config.user_agent.clone(),
+        broker.timing.connect,
+    );
+    let egress = Egress::new(Parts {
+        credentials: Credentials::new(&job.capabilities.credentials, &job.credentials)?,
+        gate: Gate::new(job.source, job.capabilities),
+        lookup: broker.lookup.clone(),
+        clients,
+        timing: broker.timing,
+        journal: journal.clone(),
+        stop: stop.clone(),
+    });
+    Ok(Session {
+        start: Start {
+            wit: job.component.wit,
+            operation: job.operation,
+            settings: job.settings.to_string(),
+            tables: job.tables,
+            memory_bytes: limits.memory_bytes,
+            wall_seconds: limits.wall_seconds,
+            cpu_seconds: limits.cpu_seconds,
+        },
+        require_confinement: broker.config.require_confinement,
+        requests: Requests::new(egress, broker.config.handle.clone()),
+        cursors: CursorBook::new(job.cursors),
+        writing,
+        journal: journal.clone(),
+        stop: stop.clone(),
+    })
+}
+
+/// Waits for a free place among the runners.
+fn place(broker: &Broker, journal: &Journal, stop: &Stop) -> Result<OwnedSemaphorePermit, Ended> {
+    if let Ok(place) = Arc::clone(&broker.places).try_acquire_owned() {
+        return Ok(place);
+    }
+    let message = format!(
+        "waiting: {} runs are under way, which is the most at once",
+        broker.config.max_runs
+    );
+    journal.log(Level::Info, &message);
+    let place = broker.config.handle.block_on(async {
+        tokio::select! {
+            biased;
+            _ = stop.stopped() => None,
+            place = Arc::clone(&broker.places).acquire_owned() => place.ok(),
+        }
+    });
+    place.ok_or_else(|| stop.reason().unwrap_or(Ended::Cancelled))
+}
+
+/// Kills the runner when the run is stopped, and stops the run when its time is up.
+fn watch(
+    handle: &Handle,
+    killer: Killer,
+    stop: &Stop,
+    time: Duration,
+    overdue: Failure,
+) -> Background {
+    let stop = stop.clone();
+    Background(handle.spawn(async move {
+        tokio::select! {
+            _ = stop.stopped() => {}
+            () = tokio::time::sleep(time) => stop.set(Ended::Failed(overdue)),
+        }
+        killer.kill();
+    }))
+}
+
+/// What a conversation's end means, once the runner is gone.
+fn judge<T>(
+    result: Result<T, SessionError>,
+    runner: &mut Runner,
+    stop: &Stop,
+    cpu_seconds: Option<u64>,
+) -> Result<T, Ended> {
+    let error = match result {
+        Ok(outcome) => return Ok(outcome),
+        Err(error) => error,
+    };
+    // Whatever broke after the run was stopped, it was stopped.
+    if let Some(reason) = stop.reason() {
+        return Err(reason);
+    }
+    Err(match error {
+        SessionError::Ended(ended) => ended,
+        SessionError::Violation(what) => Failure::bug(format!(
+            "the runner broke the protocol and was killed: {what}"
+        ))
+        .into(),
+        SessionError::Lost(_) => match runner.wait() {
+            Ok(status) => verdict(&status, cpu_seconds).into(),
+            Err(error) => Failure::bug(format!("the runner was lost: {error}")).into(),
+        },
+    })
+}
+
+pub(crate) fn compile(broker: &Broker, component: &[u8]) -> Result<Vec<u8>, Failure> {
+    if component.is_empty() {
+        return Err(Failure::config("the component is empty"));
+    }
+    if component.len() > MAX_COMPONENT {
+        let message = format!("a component has at most {} MiB", MAX_COMPONENT >> 20);
+        return Err(Failure::limit(message));
+    }
+    let config = &broker.config;
+    let turn = config.handle.block_on(broker.compilers.acquire());
+    let _turn = turn.map_err(|_| Failure::bug("the compiler is closed"))?;
+    compile_in_runner(
+        &config.runner_exe,
+        &config.handle,
+        component,
+        config.require_confinement,
+    )
+}
+
+fn compile_in_runner(
+    exe: &Path,
+    handle: &Handle,
+    component: &[u8],
+    require_confinement: bool,
+) -> Result<Vec<u8>, Failure> {
+    let stop = Stop::new(&Cancel::new());
+    let complain = |line: &str| tracing::debug!(line, "the compiling runner complains");
+    let mut runner = Runner::start(exe, None, complain)?;
+    let overdue = Failure::limit(format!(
+        "compiling took more than {} s",
+        compiling::MOST_TIME.as_secs()
+    ));
+    let _watchdog = watch(
+        handle,
+        runner.killer(),
+        &stop,
+        compiling::MOST_TIME,
+        overdue,
+    );
+    let result = compiling::drive(
+        runner.socket(),
+        runner.socket(),
+        component,
+        require_confinement,
+    );
+    judge(result, &mut runner, &stop, None).map_err(|ended| match ended {
+        Ended::Failed(failure) => failure,
+        Ended::Cancelled => Failure::limit("compiling was stopped"),
+    })
+}
