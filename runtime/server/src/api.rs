@@ -1,0 +1,14 @@
+//! The REST API: a file for each part of the URL tree. Handlers translate; rules live below.
+
+pub(crate) mod bootstrap;
+pub(crate) mod catalog;
+pub(crate) mod connectors;
+pub(crate) mod data;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod publishers;
+pub(crate) mod query;
+pub(crate) mod runs;
+pub(crate) mod shapes;
+pub(crate) mod sources;
+pub(crate) mod sync;

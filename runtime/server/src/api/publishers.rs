@@ -1,0 +1,121 @@
+//! `/api/publishers`: whose signatures are believed.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use domain::Publisher;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::shapes;
+use crate::app::{AppState, blocking};
+use crate::auth::Principal;
+use crate::error::{ApiError, ApiResult};
+
+const MAX_NAME: usize = 100;
+
+/// All publishers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Publishers {
+    #[schema(value_type = Vec<shapes::Publisher>)]
+    publishers: Vec<Publisher>,
+}
+
+/// Lists the publishers.
+#[utoipa::path(get, path = "/api/publishers", tag = "publishers",
+    responses((status = 200, body = Publishers)))]
+pub(crate) async fn list_publishers(_: Principal, app: AppState) -> ApiResult<Json<Publishers>> {
+    let publishers = blocking(move || Ok(app.state().publishers()?)).await?;
+    Ok(Json(Publishers { publishers }))
+}
+
+/// A publisher to trust.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewPublisher {
+    /// For lists; unique.
+    name: String,
+    /// The ed25519 public key, 64 hexadecimal digits.
+    public_key: String,
+}
+
+/// Trusts a publisher.
+#[utoipa::path(post, path = "/api/publishers", tag = "publishers", request_body = NewPublisher,
+    responses((status = 201, body = shapes::Publisher), (status = 409, description = "The name or the key is there")))]
+pub(crate) async fn create_publisher(
+    principal: Principal,
+    app: AppState,
+    Json(new): Json<NewPublisher>,
+) -> ApiResult<(StatusCode, Json<Publisher>)> {
+    let publisher = check(&new)?;
+    let added = publisher.clone();
+    blocking(move || Ok(app.state().add_publisher(&added)?)).await?;
+    tracing::info!(publisher = publisher.name, user = %principal.user, "a publisher is trusted");
+    Ok((StatusCode::CREATED, Json(publisher)))
+}
+
+/// Trusts a publisher no more.
+///
+/// What it signed is refused from the next run on.
+#[utoipa::path(delete, path = "/api/publishers/{name}", tag = "publishers",
+    params(("name" = String, Path, description = "The publisher")),
+    responses((status = 204), (status = 404)))]
+pub(crate) async fn delete_publisher(
+    principal: Principal,
+    app: AppState,
+    Path(name): Path<String>,
+) -> ApiResult<StatusCode> {
+    tracing::info!(publisher = name, user = %principal.user, "a publisher is trusted no more");
+    blocking(move || Ok(app.state().remove_publisher(&name)?)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check(new: &NewPublisher) -> ApiResult<Publisher> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(ApiError::invalid(
+            "name-invalid",
+            format!(
+                "`name` is empty, longer than {MAX_NAME} characters, or holds control characters"
+            ),
+        ));
+    }
+    let mut key = [0; 32];
+    hex::decode_to_slice(new.public_key.trim(), &mut key).map_err(|_| {
+        ApiError::invalid(
+            "key-invalid",
+            "`public_key` is not an ed25519 public key of 64 hexadecimal digits, as `sluice connector keygen` writes it into KEY.pub",
+        )
+    })?;
+    Ok(Publisher {
+        name: name.to_owned(),
+        public_key: hex::encode(key),
+        added_at: Timestamp::now(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(name: &str, key: &str) -> ApiResult<Publisher> {
+        check(&NewPublisher {
+            name: name.into(),
+            public_key: key.into(),
+        })
+    }
+
+    #[test]
+    fn a_key_has_64_digits_and_a_publisher_has_a_name() {
+        let key = "AB".repeat(32);
+        assert_eq!(new(" acme ", &key).unwrap().public_key, "ab".repeat(32));
+        for (name, key) in [
+            ("", key.as_str()),
+            ("a\nb", &key),
+            ("acme", "ab"),
+            ("acme", "zz"),
+        ] {
+            assert!(new(name, key).is_err(), "{name:?} {key:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `/api/runs` and `/api/sources/{name}/runs`: what was executed, what it said and where it went.
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use domain::run::{EgressRow, LogLine};
+use domain::{Operation, Run, RunId, SourceName, TableInfo, TableName};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::shapes;
+use crate::app::{App, AppState, blocking};
+use crate::auth::Principal;
+use crate::error::{ApiError, ApiResult};
+
+const DEFAULT_RUNS: u32 = 50;
+const MAX_RUNS: u32 = 1_000;
+/// A log is capped in bytes when it is written; this only bounds one answer.
+const MAX_LINES: u32 = 100_000;
+
+/// A run; after a `discover` also what it listed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunView {
+    #[serde(flatten)]
+    #[schema(value_type = shapes::Run)]
+    run: Run,
+    /// The tables that a `discover` run listed, for a while after its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<shapes::TableInfo>>)]
+    tables: Option<Vec<TableInfo>>,
+}
+
+/// What to run.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StartRun {
+    /// `sync` by default; `check` tries settings and credentials, `discover` lists tables.
+    #[schema(value_type = Option<String>)]
+    operation: Option<Operation>,
+    /// The tables to bring; all by default.
+    #[schema(value_type = Option<Vec<String>>)]
+    tables: Option<Vec<TableName>>,
+}
+
+/// Starts a run of a source.
+///
+/// The answer comes at once; `/api/runs/{id}/events` tells how it goes on.
+#[utoipa::path(post, path = "/api/sources/{name}/runs", tag = "runs",
+    params(("name" = String, Path, description = "The source")),
+    request_body = Option<StartRun>,
+    responses((status = 202, body = shapes::Run), (status = 404),
+        (status = 409, description = "It is running already, or its version is not trusted"),
+        (status = 422, description = "The version asks for more than was granted")))]
+pub(crate) async fn start_run(
+    principal: Principal,
+    app: AppState,
+    Path(name): Path<SourceName>,
+    body: Option<Json<StartRun>>,
+) -> ApiResult<(StatusCode, Json<Run>)> {
+    let start = body.map(|Json(start)| start).unwrap_or_default();
+    let operation = start.operation.unwrap_or(Operation::Sync);
+    let tables = start.tables.unwrap_or_default();
+    let run = blocking(move || Ok(app.ingest.start(&name, operation, tables)?)).await?;
+    tracing::info!(run = %run.id, source = %run.source, user = %principal.user, "run {} was started", run.id);
+    Ok((StatusCode::ACCEPTED, Json(run)))
+}
+
+/// Which runs to list.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct RunFilter {
+    /// Only runs of this source.
+    #[param(value_type = Option<String>)]
+    source: Option<SourceName>,
+    /// At most so many; 50 by default, 1000 at most.
+    limit: Option<u32>,
+}
+
+/// Runs, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Runs {
+    #[schema(value_type = Vec<shapes::Run>)]
+    runs: Vec<Run>,
+}
+
+/// Lists runs, newest first.
+#[utoipa::path(get, path = "/api/runs", tag = "runs", params(RunFilter),
+    responses((status = 200, body = Runs)))]
+pub(crate) async fn list_runs(
+    _: Principal,
+    app: AppState,
+    Query(filter): Query<RunFilter>,
+) -> ApiResult<Json<Runs>> {
+    let limit = filter.limit.unwrap_or(DEFAULT_RUNS).clamp(1, MAX_RUNS);
+    blocking(move || {
+        let runs = app.state().runs(filter.source.as_ref(), limit)?;
+        Ok(Json(Runs { runs }))
+    })
+    .await
+}
+
+/// Shows a run.
+#[utoipa::path(get, path = "/api/runs/{id}", tag = "runs",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = RunView), (status = 404)))]
+pub(crate) async fn get_run(
+    _: Principal,
+    app: AppState,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<RunView>> {
+    blocking(move || {
+        let run = find(&app, id)?;
+        let tables = app.ingest.discovered(id);
+        Ok(Json(RunView { run, tables }))
+    })
+    .await
+}
+
+/// Asks a run to stop.
+///
+/// It has stopped when its state says so.
+#[utoipa::path(post, path = "/api/runs/{id}/cancel", tag = "runs",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = shapes::Run), (status = 404), (status = 409, description = "It has ended")))]
+pub(crate) async fn cancel_run(
+    principal: Principal,
+    app: AppState,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<Run>> {
+    tracing::info!(run = %id, user = %principal.user, "run {id} shall stop");
+    blocking(move || {
+        let run = find(&app, id)?;
+        app.ingest.cancel(run.id)?;
+        Ok(Json(find(&app, id)?))
+    })
+    .await
+}
+
+/// What a run said.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Log {
+    #[schema(value_type = Vec<shapes::LogLine>)]
+    lines: Vec<LogLine>,
+}
+
+/// Shows the log of a run.
+#[utoipa::path(get, path = "/api/runs/{id}/log", tag = "runs",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = Log), (status = 404)))]
+pub(crate) async fn get_run_log(
+    _: Principal,
+    app: AppState,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<Log>> {
+    blocking(move || {
+        let run = find(&app, id)?;
+        let lines = app.state().log(run.id, MAX_LINES)?;
+        Ok(Json(Log { lines }))
+    })
+    .await
+}
+
+/// Where a run went.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Egress {
+    #[schema(value_type = Vec<shapes::EgressRow>)]
+    rows: Vec<EgressRow>,
+}
+
+/// Shows what the egress gate allowed and refused in a run.
+#[utoipa::path(get, path = "/api/runs/{id}/egress", tag = "runs",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = Egress), (status = 404)))]
+pub(crate) async fn get_run_egress(
+    _: Principal,
+    app: AppState,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<Egress>> {
+    blocking(move || {
+        let run = find(&app, id)?;
+        let rows = app.state().egress(run.id, MAX_LINES)?;
+        Ok(Json(Egress { rows }))
+    })
+    .await
+}
+
+/// The run of this id, as it is now, or the error that says that there is none.
+pub(crate) fn find(app: &App, id: RunId) -> ApiResult<Run> {
+    let live = app.ingest.watch(id).map(|watch| watch.run);
+    let run = match live {
+        Some(run) => Some(run),
+        None => app.state().run(id)?,
+    };
+    run.ok_or_else(|| ApiError::not_found("run-not-found", format!("There is no run {id}")))
+}

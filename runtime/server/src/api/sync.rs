@@ -1,0 +1,165 @@
+//! `/api/sync`: what clients of the predecessor ask for: start everything, and what there is to fetch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use domain::{Operation, RunId, SourceName, TableName};
+use ingest::IngestError;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use warehouse::CatalogTable;
+
+use crate::app::{App, AppState, blocking};
+use crate::auth::Principal;
+use crate::error::{ApiError, ApiResult};
+
+/// What was started.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Triggered {
+    /// `triggered`.
+    status: &'static str,
+    /// `all`, or the tables that were asked for.
+    tables: Value,
+    /// For people.
+    message: &'static str,
+    /// The runs that were started.
+    #[schema(value_type = Vec<String>)]
+    runs: Vec<RunId>,
+}
+
+/// Starts a sync of all sources.
+///
+/// With a list of tables, only of the sources that have them. Sources that are running already are
+/// left alone.
+#[utoipa::path(post, path = "/api/sync/trigger", tag = "data", request_body = Option<Vec<String>>,
+    responses((status = 200, body = Triggered), (status = 422)))]
+pub(crate) async fn trigger_sync(
+    _: Principal,
+    app: AppState,
+    body: Result<Option<Json<Vec<String>>>, JsonRejection>,
+) -> ApiResult<Json<Triggered>> {
+    let tables = body
+        .map_err(|_| ApiError::invalid("invalid-request", "Input should be a valid list"))?
+        .map(|Json(tables)| tables);
+    blocking(move || {
+        let runs = start_all(&app, tables.as_deref())?;
+        Ok(Json(Triggered {
+            status: "triggered",
+            tables: tables.map_or_else(|| json!("all"), |tables| json!(tables)),
+            message: "Data sync started in background. Check /api/health for progress.",
+            runs,
+        }))
+    })
+    .await
+}
+
+fn start_all(app: &App, tables: Option<&[String]>) -> ApiResult<Vec<RunId>> {
+    let mut runs = Vec::new();
+    for (source, tables) in wanted(app, tables)? {
+        match app.ingest.start(&source, Operation::Sync, tables) {
+            Ok(run) => runs.push(run.id),
+            // One source that cannot run must not keep the others from it.
+            Err(error @ IngestError::Failure(_)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%source, %error, "source {source} was not started: {error}");
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// The sources to start, each with the tables to bring; all of its tables where none is named.
+fn wanted(app: &App, tables: Option<&[String]>) -> ApiResult<Vec<(SourceName, Vec<TableName>)>> {
+    let Some(names) = tables else {
+        let sources = app.state().sources()?.into_iter();
+        let enabled = sources.filter(|source| source.enabled);
+        return Ok(enabled.map(|source| (source.name, Vec::new())).collect());
+    };
+    let names: BTreeSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let mut wanted: BTreeMap<SourceName, Vec<TableName>> = BTreeMap::new();
+    for table in &app.catalog().tables {
+        if names.contains(&table.name.folded()) {
+            wanted
+                .entry(table.source.clone())
+                .or_default()
+                .push(table.name.clone());
+        }
+    }
+    Ok(wanted.into_iter().collect())
+}
+
+/// What there is to fetch.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Manifest {
+    /// The tables by name.
+    tables: BTreeMap<String, ManifestEntry>,
+    /// Other things to fetch; none so far.
+    #[schema(value_type = Object)]
+    assets: BTreeMap<String, Value>,
+    /// The server's time.
+    server_time: String,
+}
+
+/// One table.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ManifestEntry {
+    /// The MD5 of the file that `/api/data/{table}/download` gives; empty for remote tables.
+    hash: String,
+    /// When it was brought.
+    updated: Option<String>,
+    /// Bytes of the file.
+    size_bytes: u64,
+    /// Rows in it.
+    rows: u64,
+    /// `local` or `remote`.
+    query_mode: &'static str,
+    /// The connector that brought it.
+    source_type: String,
+}
+
+/// Lists what there is to fetch.
+#[utoipa::path(get, path = "/api/sync/manifest", tag = "data", responses((status = 200, body = Manifest)))]
+pub(crate) async fn get_manifest(_: Principal, app: AppState) -> ApiResult<Json<Manifest>> {
+    blocking(move || {
+        let connectors = connectors(&app)?;
+        let catalog = app.catalog();
+        let entries = catalog.tables.iter().map(|table| {
+            let entry = ManifestEntry {
+                hash: hash(table),
+                updated: Some(table.extracted_at.to_string()),
+                size_bytes: table.size_bytes,
+                rows: table.rows,
+                query_mode: table.query_mode.as_str(),
+                source_type: connectors.get(&table.source).cloned().unwrap_or_default(),
+            };
+            (table.name.to_string(), entry)
+        });
+        Ok(Json(Manifest {
+            tables: entries.collect(),
+            assets: BTreeMap::new(),
+            server_time: Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
+                .to_string(),
+        }))
+    })
+    .await
+}
+
+/// The hash of the one file that can be downloaded; without one, clients compare nothing.
+fn hash(table: &CatalogTable) -> String {
+    match table.files.as_slice() {
+        [file] => file.md5.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// The connector of each source.
+pub(crate) fn connectors(app: &App) -> ApiResult<BTreeMap<SourceName, String>> {
+    let sources = app.state().sources()?.into_iter();
+    Ok(sources
+        .map(|source| (source.name, source.connector.to_string()))
+        .collect())
+}

@@ -1,0 +1,87 @@
+//! What the running server consists of, for handlers to use.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use domain::SourceName;
+use ingest::Ingest;
+use jiff::Timestamp;
+use warehouse::{Catalog, State, Warehouse};
+
+use crate::auth::token::TokenKeys;
+use crate::components::ComponentStore;
+use crate::config::Config;
+use crate::credentials::CredentialStore;
+use crate::error::{ApiError, ApiResult};
+use crate::web::Pages;
+
+/// Everything that handlers work with.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// What was configured.
+    pub(crate) config: Config,
+    /// State, extracts and queries.
+    pub(crate) warehouse: Warehouse,
+    /// Starts runs and knows those that are under way.
+    pub(crate) ingest: Arc<Ingest>,
+    /// Connector files.
+    pub(crate) components: Arc<ComponentStore>,
+    /// What admins entered.
+    pub(crate) credentials: Arc<CredentialStore>,
+    /// Signs and checks tokens.
+    pub(crate) tokens: TokenKeys,
+    /// Templates and what is rendered once.
+    pub(crate) pages: Pages,
+    /// When the server started.
+    pub(crate) started_at: Timestamp,
+}
+
+impl App {
+    /// Users, publishers, versions, sources, runs.
+    pub(crate) fn state(&self) -> &State {
+        &self.warehouse.state
+    }
+
+    /// The tables as they are now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.warehouse.orchestrator.catalog()
+    }
+
+    /// Takes a removed source's tables out of sight, and its files away.
+    pub(crate) fn remove_extract(&self, source: &SourceName) -> ApiResult<()> {
+        self.warehouse.extracts.remove(source)?;
+        let rebuilt = self.warehouse.orchestrator.rebuild_source(source);
+        rebuilt.map(drop).map_err(ApiError::internal)
+    }
+}
+
+/// The server, shared by all requests; handlers take it as an argument.
+#[derive(Debug, Clone)]
+pub(crate) struct AppState(pub(crate) Arc<App>);
+
+impl Deref for AppState {
+    type Target = App;
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+impl FromRequestParts<Self> for AppState {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, app: &Self) -> Result<Self, Self::Rejection> {
+        Ok(app.clone())
+    }
+}
+
+/// Runs work that blocks, as everything below this crate does, off the asynchronous threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+) -> ApiResult<T> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .map_err(ApiError::internal)?
+}

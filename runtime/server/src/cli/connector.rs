@@ -1,0 +1,282 @@
+//! `sluice connector`: the author's loop on files, and `push` to a server.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use sandbox::artifact::{self, ArtifactError, Inspection, SigningKey};
+use serde_json::Value;
+
+use super::Remote;
+use super::client::text;
+use super::output::{CliError, CliResult, bytes, plain, say};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make a publisher's key pair: KEY and KEY.pub
+    Keygen {
+        /// Where the secret half goes
+        #[arg(short, long, value_name = "KEY")]
+        output: PathBuf,
+    },
+    /// Build a connector's folder into a component with its manifest
+    Build {
+        /// The connector's folder
+        dir: PathBuf,
+        /// Where the component goes
+        #[arg(short, long, value_name = "OUT.wasm")]
+        output: PathBuf,
+    },
+    /// Sign a component
+    Sign {
+        /// The component
+        input: PathBuf,
+        /// The secret half of the publisher's key
+        #[arg(long, value_name = "KEY")]
+        key: PathBuf,
+        /// Where the signed component goes
+        #[arg(short, long, value_name = "OUT.wasm")]
+        output: PathBuf,
+    },
+    /// Show what a component says about itself, without running it
+    Inspect {
+        /// The component
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a component's signature
+    Verify {
+        /// The component
+        file: PathBuf,
+        /// The publisher's KEY.pub, or its 64 hexadecimal digits
+        #[arg(long, value_name = "FILE|HEX")]
+        public_key: String,
+    },
+    /// Upload a signed component to a server
+    Push {
+        /// The component
+        file: PathBuf,
+        /// Also trust it, so that it may run
+        #[arg(long)]
+        trust: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+pub(super) fn connector(command: Command) -> CliResult<()> {
+    match command {
+        Command::Keygen { output } => keygen(&output),
+        Command::Build { dir, output } => build(&dir, &output),
+        Command::Sign { input, key, output } => sign(&input, &key, &output),
+        Command::Inspect { file, json } => inspect(&file, json),
+        Command::Verify { file, public_key } => verify(&file, &public_key),
+        Command::Push {
+            file,
+            trust,
+            remote,
+        } => super::wait(push(&file, trust, &remote)),
+    }
+}
+
+fn keygen(output: &Path) -> CliResult<()> {
+    let key = SigningKey::generate();
+    let mut public = output.as_os_str().to_owned();
+    public.push(".pub");
+    let public = PathBuf::from(public);
+    write_new(output, 0o600, key.to_pem().as_bytes())?;
+    let line = format!("{} sluice publisher key, ed25519\n", key.public_hex());
+    write_new(&public, 0o644, line.as_bytes())?;
+    say(format!(
+        "{}  the secret half: keep it to yourself",
+        output.display()
+    ));
+    say(format!(
+        "{}  the public half: {}",
+        public.display(),
+        key.public_hex()
+    ));
+    Ok(())
+}
+
+/// Never writes over a file: an overwritten key cannot be had back.
+fn write_new(path: &Path, mode: u32, content: &[u8]) -> CliResult<()> {
+    let failed = |error: std::io::Error| {
+        let error = CliError::new(format!("`{}` cannot be written: {error}", path.display()));
+        error.hint("keys are never overwritten; choose another name, in a folder that exists")
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(content).map_err(failed)
+}
+
+fn build(dir: &Path, output: &Path) -> CliResult<()> {
+    let component = artifact::build_connector(dir).map_err(refused)?;
+    write(output, &component)?;
+    let found = artifact::inspect(&component).map_err(refused)?;
+    say(format!(
+        "{}  {}, {}",
+        output.display(),
+        bytes(found.size_bytes as u64),
+        found.digest
+    ));
+    Ok(())
+}
+
+fn sign(input: &Path, key: &Path, output: &Path) -> CliResult<()> {
+    let key = SigningKey::parse(&read(key)?).map_err(refused)?;
+    let signed = artifact::sign(&read(input)?, &key).map_err(refused)?;
+    write(output, &signed)?;
+    let found = artifact::inspect(&signed).map_err(refused)?;
+    say(format!(
+        "{}  signed by {}, {}",
+        output.display(),
+        key.public_hex(),
+        found.digest
+    ));
+    Ok(())
+}
+
+fn inspect(file: &Path, json: bool) -> CliResult<()> {
+    let found = artifact::inspect(&read(file)?).map_err(refused)?;
+    if json {
+        let json = serde_json::to_string_pretty(&found)
+            .map_err(|error| CliError::new(format!("the result cannot be shown: {error}")))?;
+        say(json);
+    } else {
+        describe(&found);
+    }
+    Ok(())
+}
+
+fn describe(found: &Inspection) {
+    let manifest = &found.manifest;
+    let line = |key: &str, value: &str| {
+        if !value.is_empty() {
+            say(format!("{key:<12}{}", plain(value).replace('\n', " ")));
+        }
+    };
+    line("name", manifest.name.as_str());
+    line("version", &manifest.version);
+    line("title", &manifest.title);
+    line("description", &manifest.description);
+    line("digest", &found.digest.to_string());
+    line("size", &bytes(found.size_bytes as u64));
+    line(
+        "signed",
+        if found.signed {
+            "yes; `verify` tells by whom"
+        } else {
+            "no"
+        },
+    );
+    line("worlds", &manifest.worlds.join(", "));
+    line("interface", &manifest.wit);
+    line("egress", &manifest.egress.join(", "));
+    let slots: Vec<_> = manifest
+        .credentials
+        .iter()
+        .map(|slot| slot.name.as_str())
+        .collect();
+    line("credentials", &slots.join(", "));
+    line("imports", &found.imports.join(", "));
+    line("exports", &found.exports.join(", "));
+}
+
+fn verify(file: &Path, public_key: &str) -> CliResult<()> {
+    let key = read_public_key(public_key)?;
+    artifact::verify(&read(file)?, &[("publisher", &key)]).map_err(refused)?;
+    say(format!("{}  signed by {key}", file.display()));
+    Ok(())
+}
+
+async fn push(file: &Path, trust: bool, remote: &Remote) -> CliResult<()> {
+    let component = read(file)?;
+    let client = remote.client()?;
+    let version = client.upload("/api/connectors", component).await?;
+    let digest = text(&version, "digest").to_owned();
+    let what = format!(
+        "Connector `{}` {}",
+        text(&version, "name"),
+        text(&version, "version")
+    );
+    let signer = text(&version, "publisher");
+    if trust {
+        let path = format!("/api/connectors/{digest}/trust");
+        client.post(&path, &Value::Null).await?;
+        say(format!(
+            "{what}, signed by `{signer}`, is uploaded and trusted: {digest}"
+        ));
+    } else {
+        say(format!(
+            "{what}, signed by `{signer}`, is uploaded: {digest}"
+        ));
+        say("It runs once an admin trusts it: push it again with --trust.");
+    }
+    Ok(())
+}
+
+/// A public key from a file whose first word it is, or as it stands.
+pub(super) fn read_public_key(text_or_file: &str) -> CliResult<String> {
+    let is_key = |text: &str| hex::decode(text).is_ok_and(|key| key.len() == 32);
+    if is_key(text_or_file) {
+        return Ok(text_or_file.to_ascii_lowercase());
+    }
+    let content = String::from_utf8(read(Path::new(text_or_file))?).unwrap_or_default();
+    match content.split_whitespace().next() {
+        Some(word) if is_key(word) => Ok(word.to_ascii_lowercase()),
+        _ => Err(CliError::new(format!(
+            "`{text_or_file}` does not begin with an ed25519 public key"
+        ))
+        .hint(
+            "pass the KEY.pub that `sluice connector keygen` wrote, or its 64 hexadecimal digits",
+        )),
+    }
+}
+
+fn read(path: &Path) -> CliResult<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| CliError::new(format!("`{}` cannot be read: {error}", path.display())))
+}
+
+fn write(path: &Path, content: &[u8]) -> CliResult<()> {
+    std::fs::write(path, content)
+        .map_err(|error| CliError::new(format!("`{}` cannot be written: {error}", path.display())))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn refused(error: ArtifactError) -> CliError {
+    CliError::new(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_pair_is_written_once_and_its_public_half_can_be_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("a.key");
+        keygen(&secret).unwrap();
+        let mode = std::fs::metadata(&secret).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let before = std::fs::read(&secret).unwrap();
+        assert!(keygen(&secret).is_err());
+        assert_eq!(std::fs::read(&secret).unwrap(), before);
+
+        let public = folder.path().join("a.key.pub");
+        let key = read_public_key(public.to_str().unwrap()).unwrap();
+        assert_eq!(key, SigningKey::parse(&before).unwrap().public_hex());
+        assert_eq!(read_public_key(&key.to_uppercase()).unwrap(), key);
+        assert!(read_public_key(secret.to_str().unwrap()).is_err());
+        assert!(read_public_key("/nowhere").is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! The HTTP API, the pages, the command line and the wiring of Sluice.
+//!
+//! The only crate that knows all others: it opens what `warehouse`, `broker` and `ingest` offer,
+//! hands them to each other through the ports of `domain`, and turns requests into calls of them.
+
+mod api;
+mod app;
+mod auth;
+mod cli;
+mod components;
+mod config;
+mod credentials;
+mod doctor;
+mod error;
+mod middleware;
+mod router;
+mod serve;
+mod telemetry;
+mod web;
+
+pub use cli::main;

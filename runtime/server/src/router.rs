@@ -1,0 +1,213 @@
+//! The whole URL map, and what stands around it.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, map_response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{
+    bootstrap, catalog, connectors, data, events, health, publishers, query, runs, shapes, sources,
+    sync,
+};
+use crate::app::AppState;
+use crate::config;
+use crate::middleware::{access_log, problems, request_id, security_headers};
+use crate::web;
+
+/// The head of the OpenAPI document; the rest comes from the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sluice API",
+        description = "Connectors, sources, runs, and the tables that they bring.\n\nRequests carry \
+            `Authorization: Bearer TOKEN`; claiming the server gives the first token. Errors are \
+            problem details (RFC 9457) whose `detail` says what was wrong."
+    ),
+    components(schemas(shapes::Problem)),
+    security(("bearer" = []))
+)]
+struct Head;
+
+/// Requests that are answered from the state, the catalogue or a query.
+fn quick_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::get_health))
+        .routes(routes!(health::get_version))
+        .routes(routes!(bootstrap::claim_server))
+        .routes(routes!(
+            publishers::list_publishers,
+            publishers::create_publisher
+        ))
+        .routes(routes!(publishers::delete_publisher))
+        .routes(routes!(connectors::list_connectors))
+        .routes(routes!(connectors::get_connector))
+        .routes(routes!(
+            connectors::trust_connector,
+            connectors::revoke_connector
+        ))
+        .routes(routes!(sources::plan_source))
+        .routes(routes!(sources::list_sources, sources::create_source))
+        .routes(routes!(sources::get_source, sources::delete_source))
+        .routes(routes!(sources::put_credential))
+        .routes(routes!(runs::start_run))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(runs::cancel_run))
+        .routes(routes!(runs::get_run_log))
+        .routes(routes!(runs::get_run_egress))
+        .routes(routes!(sync::trigger_sync))
+        .routes(routes!(sync::get_manifest))
+        .routes(routes!(catalog::list_tables))
+        .routes(routes!(query::run_query))
+}
+
+/// Requests that take as long as their body.
+fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(connectors::upload_connector))
+        .layer(DefaultBodyLimit::max(max_upload))
+        .routes(routes!(events::follow_run))
+        .routes(routes!(data::download_table))
+}
+
+/// Pages for people.
+fn pages() -> Router<AppState> {
+    Router::new()
+        .route("/", get(web::index))
+        .route("/setup", get(web::setup).post(web::claim_by_form))
+        .route("/docs", get(web::docs))
+        .route("/openapi.json", get(web::openapi))
+        .route("/static/app.css", get(web::css))
+        .route("/static/icon.svg", get(web::icon))
+}
+
+/// All routes of the API, and the document that describes them.
+pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) {
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, http.request_timeout());
+    let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
+        .merge(quick_routes().layer(timeout))
+        .merge(slow_routes(http.max_upload_bytes()))
+        .split_for_parts();
+    if let Some(components) = document.components.as_mut() {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("bearer", bearer);
+    }
+    let mut document = serde_json::to_value(&document).unwrap_or_default();
+    describe_errors(&mut document);
+    (router, document)
+}
+
+/// Every error has the same body, so it is described once for all; a status says what it means.
+fn describe_errors(document: &mut serde_json::Value) {
+    let problem = serde_json::json!({"application/problem+json":
+        {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    let operations = paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten());
+    for (_, operation) in operations {
+        let Some(responses) = operation["responses"].as_object_mut() else {
+            continue;
+        };
+        for (status, response) in responses.iter_mut() {
+            if is_error(status) {
+                response["content"] = problem.clone();
+            }
+            if response["description"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty()
+            {
+                let status = StatusCode::from_bytes(status.as_bytes()).ok();
+                let reason = status.and_then(|status| status.canonical_reason());
+                response["description"] = reason.unwrap_or_default().into();
+            }
+        }
+        responses.insert(
+            "default".into(),
+            serde_json::json!({"description": "Any other error", "content": problem}),
+        );
+    }
+}
+
+fn is_error(status: &str) -> bool {
+    status.starts_with(['4', '5'])
+}
+
+/// Everything that the server answers.
+pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
+    let everything = api.merge(pages()).with_state(app);
+    // From the inside out.
+    everything
+        .layer(CatchPanicLayer::custom(problems::panicked))
+        .layer(from_fn(problems::explain))
+        .layer(map_response(security_headers::add))
+        .layer(from_fn(access_log::log))
+        .layer(from_fn(request_id::set))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_summary_a_tag_and_an_error() {
+        let (_, document) = api(&config::Http::default());
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.len() > 15, "{}", paths.len());
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().unwrap() {
+                let what = format!("{method} {path}");
+                assert!(operation["summary"].is_string(), "{what}");
+                assert!(operation["tags"][0].is_string(), "{what}");
+                let error = &operation["responses"]["default"]["content"];
+                assert!(error["application/problem+json"].is_object(), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_health_version_and_bootstrap_are_open() {
+        let (_, document) = api(&config::Http::default());
+        assert_eq!(document["security"], serde_json::json!([{"bearer": []}]));
+        let mut open = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                if operation["security"].is_array() {
+                    open.push(path.as_str());
+                }
+            }
+        }
+        open.sort();
+        assert_eq!(open, ["/api/health", "/api/version", "/auth/bootstrap"]);
+    }
+
+    #[test]
+    fn every_reference_of_the_document_has_its_schema() {
+        let (_, document) = api(&config::Http::default());
+        let text = document.to_string();
+        for rest in text.split("\"#/components/schemas/").skip(1) {
+            let name = rest.split('"').next().unwrap();
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_reference_page_shows_every_operation() {
+        let (_, document) = api(&config::Http::default());
+        let pages = web::Pages::new(&document).unwrap();
+        for path in document["paths"].as_object().unwrap().keys() {
+            let shown = path.replace('/', "&#x2f;");
+            assert!(pages.reference().contains(&shown), "{path}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A server from its start to its end: what is opened in which order, and closed again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use broker::{Broker, BrokerConfig, KeyOrigin, MasterKey, Vault};
+
+use ingest::{Ingest, Ports};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use warehouse::{State, Warehouse};
+
+use crate::app::{App, AppState};
+use crate::auth::token::{TokenKeys, code_hash, new_code};
+use crate::cli::output::{CliError, CliResult, say};
+use crate::components::ComponentStore;
+use crate::config::{self, Config, Runs};
+use crate::credentials::CredentialStore;
+use crate::error::chain;
+use crate::router;
+use crate::web::Pages;
+
+/// Serves until the process is asked to end. Errors are for whoever started it.
+pub(crate) fn serve(config: Config) -> CliResult<()> {
+    let runtime = Runtime::new().map_err(|error| CliError::advised(&error))?;
+    let warehouse =
+        Warehouse::open(&config.storage.data_dir).map_err(|error| CliError::advised(&error))?;
+    let listener = runtime.block_on(bind(config.http.listen))?;
+    let (app, router) = open(config, warehouse, runtime.handle())?;
+    let served = runtime.block_on(answer(&app, router, listener));
+    close(&app);
+    // Whatever still blocks a thread must not keep the process from its end.
+    runtime.shutdown_background();
+    served
+}
+
+async fn bind(address: SocketAddr) -> CliResult<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another port with --listen 127.0.0.1:8001, or a free one with port 0",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another with --listen",
+            _ => "choose an address of this machine with --listen",
+        };
+        CliError::new(format!("cannot listen on {address}: {error}")).hint(hint)
+    })
+}
+
+/// Opens what works on the warehouse, and brings that up to date.
+fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(AppState, Router)> {
+    let interrupted = warehouse.state.mark_interrupted();
+    match interrupted.map_err(|error| CliError::advised(&error))? {
+        0 => {}
+        count => tracing::warn!(
+            count,
+            "{count} runs were interrupted by the end of the last server"
+        ),
+    }
+    // What is broken is in the log; the rest is served.
+    warehouse
+        .orchestrator
+        .rebuild()
+        .map_err(|error| CliError::advised(&error))?;
+    let tokens = open_tokens(&warehouse.paths.state_dir().join(".jwt_secret"))?;
+    let credentials = Arc::new(open_credentials(&config, &warehouse)?);
+    let broker = Arc::new(open_broker(&config.runs, handle)?);
+    let components = Arc::new(open_components(&warehouse, &broker)?);
+    let ingest = Ingest::new(Ports {
+        store: warehouse.state.clone(),
+        extracts: Arc::new(warehouse.extracts.clone()),
+        executor: broker,
+        components: components.clone(),
+        credentials: credentials.clone(),
+    });
+    let (api, document) = router::api(&config.http);
+    let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
+    let app = AppState(Arc::new(App {
+        config,
+        warehouse,
+        ingest,
+        components,
+        credentials,
+        tokens,
+        pages,
+        started_at: Timestamp::now(),
+    }));
+    let router = router::router(api, app.clone());
+    Ok((app, router))
+}
+
+fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
+    TokenKeys::open(file).map_err(|error| {
+        CliError::new(format!(
+            "the key of the tokens, `{}`, cannot be used: {error}",
+            file.display()
+        ))
+        .hint("put back a backup of it, or remove it: a new one is made, and all tokens end")
+    })
+}
+
+fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<CredentialStore> {
+    let own = warehouse.paths.state_dir().join("master.key");
+    let file = config.credentials.master_key_file.as_ref().unwrap_or(&own);
+    let given = config::master_key();
+    let given = given
+        .as_ref()
+        .and_then(|key| std::str::from_utf8(key.expose()).ok());
+    let (key, origin) =
+        MasterKey::from_env_or_file(given, file).map_err(|error| CliError::advised(&error))?;
+    if matches!(origin, KeyOrigin::Created) {
+        tracing::warn!(
+            "made a master key in {}: keep a copy, without it no credential can be opened",
+            file.display()
+        );
+    }
+    Ok(CredentialStore::new(
+        warehouse.state.clone(),
+        Vault::new(&key),
+    ))
+}
+
+fn open_broker(runs: &Runs, handle: &Handle) -> CliResult<Broker> {
+    let runner_exe = std::env::current_exe().map_err(|error| CliError::advised(&error))?;
+    let extra_ca = match &runs.extra_ca_file {
+        Some(file) => Some(std::fs::read(file).map_err(|error| {
+            CliError::new(format!(
+                "runs.extra_ca_file `{}` cannot be read: {error}",
+                file.display()
+            ))
+        })?),
+        None => None,
+    };
+    Broker::new(BrokerConfig {
+        runner_exe,
+        handle: handle.clone(),
+        max_runs: runs.max_at_once,
+        user_agent: runs.user_agent(),
+        extra_ca,
+        require_confinement: runs.require_confinement,
+    })
+    .map_err(|error| CliError::advised(&error))
+}
+
+fn open_components(warehouse: &Warehouse, broker: &Arc<Broker>) -> CliResult<ComponentStore> {
+    let compiler = broker.clone();
+    ComponentStore::open(
+        warehouse.state.clone(),
+        warehouse.paths.connectors(),
+        sandbox::engine_name(),
+        Box::new(move |bytes| compiler.compile(bytes)),
+    )
+    .map_err(|error| CliError::advised(&error))
+}
+
+/// Answers requests until a signal comes.
+async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliResult<()> {
+    let failed = |error: std::io::Error| CliError::advised(&error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let url = announce(app, address)?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async {
+        // An error is the sender's end, which also means to stop.
+        let _ = stopped.await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    say(format!("Sluice listens on {url}"));
+    tokio::select! {
+        ended = &mut server => return match ended {
+            Ok(ended) => ended.map_err(failed),
+            Err(error) => Err(CliError::advised(&error)),
+        },
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new requests, runs are cancelled");
+    let _ = stop.send(());
+    let ingest = app.ingest.clone();
+    let runs = tokio::task::spawn_blocking(move || ingest.shutdown());
+    let grace = app.config.http.shutdown_grace();
+    let ended = tokio::time::timeout(grace, async { tokio::join!(runs, server) }).await;
+    if ended.is_err() {
+        tracing::warn!("requests or runs did not end in time and are cut off");
+    }
+    Ok(())
+}
+
+/// Prints how to claim the server while nobody has; returns where people find it.
+fn announce(app: &AppState, address: SocketAddr) -> CliResult<String> {
+    let url = url(app, address);
+    let code = claim_code(app.state())?;
+    if let Some(code) = code {
+        say(format!("Set up: {url}/setup?code={code}"));
+        say(format!("Code: {code}"));
+    }
+    Ok(url)
+}
+
+fn url(app: &AppState, address: SocketAddr) -> String {
+    if let Some(url) = &app.config.http.public_url {
+        return url.as_str().trim_end_matches('/').to_owned();
+    }
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".into(),
+        ip if ip.is_ipv6() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    format!("http://{host}:{}", address.port())
+}
+
+/// A new code while there is no user. Only its hash is kept, so each start makes one.
+fn claim_code(state: &State) -> CliResult<Option<String>> {
+    let failed = |error: warehouse::StateError| CliError::advised(&error);
+    if !state.users().map_err(failed)?.is_empty() {
+        return Ok(None);
+    }
+    let code = new_code().map_err(|error| CliError::advised(&error))?;
+    state
+        .set_bootstrap_code(&code_hash(&code))
+        .map_err(failed)?;
+    Ok(Some(code))
+}
+
+fn close(app: &AppState) {
+    if let Err(error) = app.state().checkpoint() {
+        tracing::warn!(
+            error = chain(&error),
+            "the state's log stays to be replayed at the next start"
+        );
+    }
+    tracing::info!("stopped");
+}

@@ -1,0 +1,154 @@
+//! The pages: rendered on the server, without scripts, from templates and a style sheet that are part
+//! of the binary.
+
+mod docs;
+mod pages;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Response};
+use bytes::Bytes;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde_json::Value as Json;
+
+use crate::app::AppState;
+use crate::error::{ApiError, ApiResult};
+
+pub(crate) use pages::{claim_by_form, index, setup};
+
+/// All templates, by the name under which they include each other.
+const TEMPLATES: [(&str, &str); 4] = [
+    (
+        "base.html",
+        include_str!("../../../web/templates/base.html"),
+    ),
+    (
+        "index.html",
+        include_str!("../../../web/templates/index.html"),
+    ),
+    (
+        "setup.html",
+        include_str!("../../../web/templates/setup.html"),
+    ),
+    (
+        "docs.html",
+        include_str!("../../../web/templates/docs.html"),
+    ),
+];
+
+const CSS: &str = include_str!("../../../web/static/app.css");
+const ICON: &str = include_str!("../../../web/static/icon.svg");
+
+/// Templates, and what is rendered once at the start.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    templates: Environment<'static>,
+    openapi: Bytes,
+    docs: String,
+}
+
+impl Pages {
+    /// Parses the templates and renders the page of the API's reference.
+    pub(crate) fn new(openapi: &Json) -> Result<Self, minijinja::Error> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.add_global("version", env!("CARGO_PKG_VERSION"));
+        for (name, source) in TEMPLATES {
+            templates.add_template(name, source)?;
+        }
+        let reference = docs::Reference::of(openapi);
+        let docs = templates
+            .get_template("docs.html")?
+            .render(Serde(&reference))?;
+        Ok(Self {
+            templates,
+            openapi: Bytes::from(openapi.to_string()),
+            docs,
+        })
+    }
+
+    /// The page of the API's reference.
+    pub(crate) fn reference(&self) -> &str {
+        &self.docs
+    }
+
+    /// A page of a template.
+    fn render(&self, name: &str, values: Value) -> ApiResult<Html<String>> {
+        self.templates
+            .get_template(name)
+            .and_then(|template| template.render(values))
+            .map(Html)
+            .map_err(ApiError::internal)
+    }
+}
+
+/// `/docs`.
+pub(crate) async fn docs(app: AppState) -> Html<String> {
+    Html(app.pages.reference().to_owned())
+}
+
+/// `/openapi.json`.
+pub(crate) async fn openapi(app: AppState) -> Response {
+    (
+        [(CONTENT_TYPE, "application/json")],
+        app.pages.openapi.clone(),
+    )
+        .into_response()
+}
+
+/// `/static/app.css`.
+pub(crate) async fn css() -> Response {
+    asset("text/css; charset=utf-8", CSS)
+}
+
+/// `/static/icon.svg`.
+pub(crate) async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minijinja::context;
+    use serde_json::json;
+
+    #[test]
+    fn the_pages_hold_no_script_and_no_style_of_their_own() {
+        for (name, source) in TEMPLATES {
+            for forbidden in [
+                "<script",
+                "<style",
+                "style=",
+                "onclick",
+                "javascript:",
+                "|safe",
+                "http",
+            ] {
+                let allowed = name == "base.html" && forbidden == "http";
+                assert!(
+                    allowed || !source.contains(forbidden),
+                    "{name} holds {forbidden}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_type_is_escaped() {
+        let pages = Pages::new(&json!({"info": {"title": "x"}, "paths": {}})).unwrap();
+        let values = context! { token => "", claimed => false, error => "<b>", email => "\"><script>", code => "", url => "" };
+        let Html(page) = pages.render("setup.html", values).unwrap();
+        assert!(
+            !page.contains("<script>") && !page.contains("<b>"),
+            "{page}"
+        );
+    }
+}
