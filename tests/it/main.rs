@@ -1,0 +1,23 @@
+//! Whole-server tests, in reading order.
+
+mod shop;
+
+mod main_job;
+
+mod contract;
+mod query;
+
+mod access;
+mod artifacts;
+mod credentials;
+mod egress;
+mod sandbox;
+
+mod bad_data;
+mod bad_input;
+
+mod faults;
+mod readers;
+
+mod cli;
+mod tidy;
