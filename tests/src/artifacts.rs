@@ -47,6 +47,23 @@ pub fn shown(output: &Output) -> String {
     )
 }
 
+/// A text in which every digest, in full or short, is called `DIGEST`, so that it is the same in every run.
+pub fn without_digests(text: &str) -> String {
+    let is_digest = |word: &str| {
+        [12, 64].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let named = words.map(|word| {
+        let end = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_digest(end) {
+            word.replace(end, "DIGEST")
+        } else {
+            word.to_owned()
+        }
+    });
+    named.collect()
+}
+
 /// The unsigned component of a connector of this repository, `files` or `fixtures`.
 pub fn component(name: &str) -> PathBuf {
     let dir = std::env::var_os("SLUICE_WASM_DIR")

@@ -11,6 +11,6 @@ pub mod internet;
 pub mod wasm;
 
 pub use app::{App, Options};
-pub use artifacts::{Key, component, shown, sluice};
+pub use artifacts::{Key, component, shown, sluice, without_digests};
 pub use client::{Client, Response, outcome};
 pub use internet::Internet;

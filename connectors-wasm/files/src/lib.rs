@@ -114,7 +114,10 @@ impl Files {
         while let Some(url) = next {
             let at = |failure: Failure| failure.at(place(table, &url));
             let response = self.send(Method::Get, &url).map_err(at)?;
-            let response = response.error_for_status().map_err(at)?;
+            // It names the URL itself.
+            let response = response
+                .error_for_status()
+                .map_err(|failure| failure.at(format!("table `{}`", table.name)))?;
             let appended = open.append_body(response, &format).map_err(at)?;
             work.page(&table.name);
             next = next_url(&url, appended.values.first()).map_err(at)?;

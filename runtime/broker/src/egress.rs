@@ -40,7 +40,8 @@ use resolve::Resolver;
 pub(crate) struct Timing {
     /// For a connection, TLS included.
     pub(crate) connect: Duration,
-    /// For the headers of the final answer, retries and redirects included.
+    /// For the headers of the final answer, retries and redirects included, where the component
+    /// names no time of its own.
     pub(crate) headers: Duration,
     /// For the next byte of a body.
     pub(crate) idle: Duration,
@@ -117,11 +118,9 @@ impl Egress {
 
     /// Sends a request, follows redirects, retries, and returns the answer whose body begins to flow.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, Failure> {
-        let deadline = Instant::now()
-            + self
-                .timing
-                .headers
-                .min(request.timeout.unwrap_or(Duration::MAX));
+        let most = Duration::from_secs(self.gate.limits().wall_seconds);
+        let wait = request.timeout.unwrap_or(self.timing.headers).min(most);
+        let deadline = Instant::now() + wait;
         let mut hop = Hop {
             url: self
                 .gate

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::ports::{Ended, Job, Outcome};
 use domain::protocol::Start;
 use domain::run::{Counts, Level, Operation};
-use domain::{Cancel, Failure};
+use domain::{Cancel, Failure, Limits};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -41,7 +41,10 @@ impl Drop for Background {
     }
 }
 
-pub(crate) fn execute(broker: &Broker, job: Job) -> (Counts, Result<Outcome, Ended>) {
+pub(crate) fn execute(broker: &Broker, mut job: Job) -> (Counts, Result<Outcome, Ended>) {
+    // Whatever was granted; it also keeps points in time computable.
+    let limits = &mut job.capabilities.limits;
+    *limits = limits.at_most(Limits::MAXIMUM);
     let redactor = match Redactor::new(job.credentials.values()) {
         Ok(redactor) => redactor,
         Err(error) => {
@@ -205,7 +208,10 @@ fn judge<T>(
         ))
         .into(),
         SessionError::Lost(_) => match runner.wait() {
-            Ok(status) => verdict(&status, cpu_seconds).into(),
+            Ok(Some(status)) => verdict(&status, cpu_seconds).into(),
+            Ok(None) => {
+                Failure::bug("the runner closed its socket before its work was done").into()
+            }
             Err(error) => Failure::bug(format!("the runner was lost: {error}")).into(),
         },
     })

@@ -103,13 +103,13 @@ impl Runner {
         self.killer.clone()
     }
 
-    /// How it ended, after it closed its socket; killed where it did not end by itself.
-    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
+    /// How it ended, after it closed its socket; nothing where it had to be killed.
+    pub(crate) fn wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let mut watched = [PollFd::new(&self.killer.process, PollFlags::IN)];
         let patience = Timespec::try_from(LAST_BREATH).ok();
-        // Ended or not after this: it is killed in any case.
-        let _ = poll(&mut watched, patience.as_ref());
-        self.end()
+        let ended = poll(&mut watched, patience.as_ref())? > 0;
+        let status = self.end()?;
+        Ok(ended.then_some(status))
     }
 
     fn end(&mut self) -> io::Result<ExitStatus> {
@@ -244,7 +244,7 @@ mod tests {
         let (mut runner, lines) = started(
             "printf '>' >&0; tr '\\0' '\\n' < /proc/self/environ | grep -v '^\\(PWD\\|OLDPWD\\|SHLVL\\|_\\)=' >&2; pwd >&2; exit 3",
         );
-        assert_eq!(runner.wait().unwrap().code(), Some(3));
+        assert_eq!(runner.wait().unwrap().unwrap().code(), Some(3));
         assert_eq!(*lines.lock().unwrap(), ["/"]);
     }
 

@@ -7,6 +7,7 @@ use domain::run::{EgressRow, Level, Progress};
 
 pub(crate) mod server;
 pub(crate) mod stage;
+pub(crate) mod tls;
 
 /// Remembers everything it was told.
 #[derive(Debug, Default)]

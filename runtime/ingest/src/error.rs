@@ -31,11 +31,11 @@ pub enum IngestError {
     #[error("there is no source `{0}`; `sluice source list` shows what there is")]
     UnknownSource(SourceName),
     /// The source is pinned to a version that is not here.
-    #[error("version {0:?} of the source's connector is not here; upload it again")]
+    #[error("version {} of the source's connector is not here; upload it again", .0.short())]
     UnknownVersion(Digest),
     /// The version is not trusted, or no longer.
     #[error(
-        "version {digest:?} of connector `{connector}` is not trusted; an admin must trust it first"
+        "version {} of connector `{connector}` is not trusted; an admin must trust it first", .digest.short()
     )]
     NotTrusted {
         /// The connector's name.

@@ -22,7 +22,7 @@ use crate::extract::Pins;
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 use gate::Gate;
-use generation::{Generation, Generations};
+use generation::Generations;
 use watch::{Stopped, Watch};
 
 pub use generation::Scope;
@@ -149,7 +149,7 @@ impl QueryEngine {
         self.gate.check(sql, |table| generation.has(table))?;
         let connection = generation.connect()?;
         let watch = Watch::start(connection.interrupt_handle(), options);
-        let result = run(&generation, &connection, sql, options);
+        let result = run(&connection, sql, options);
         match (watch.stop(), result) {
             (Some(Stopped::Timeout), Err(_)) => Err(QueryError::Timeout {
                 seconds: options.timeout.as_secs(),
@@ -176,16 +176,7 @@ impl QueryEngine {
 }
 
 /// Runs what the gate has let pass, reading no more than is asked for.
-fn run(
-    generation: &Generation,
-    connection: &Connection,
-    sql: &str,
-    options: &QueryOptions,
-) -> duckdb::Result<QueryResult> {
-    debug_assert!(
-        generation.is_locked(),
-        "a generation is locked when it is built"
-    );
+fn run(connection: &Connection, sql: &str, options: &QueryOptions) -> duckdb::Result<QueryResult> {
     let mut statement = connection.prepare(sql)?;
     let schema = statement.stream_arrow([])?.get_schema();
     let mut result = QueryResult {

@@ -17,6 +17,7 @@ use crate::testing::{Heard, heard};
 
 mod answers;
 mod credentials;
+mod encrypted;
 mod hostile;
 mod redirects;
 mod retries;
@@ -51,6 +52,7 @@ struct Setup {
     names: Names,
     timing: Timing,
     with_canary: bool,
+    extra_ca: Option<Vec<u8>>,
 }
 
 impl Setup {
@@ -72,6 +74,7 @@ impl Setup {
                 ..Timing::default()
             },
             with_canary: false,
+            extra_ca: None,
         }
     }
 
@@ -128,7 +131,7 @@ impl Setup {
             .collect();
         let credentials = Credentials::new(&self.capabilities.credentials, &entered).unwrap();
         let redactor = Redactor::new(entered.values()).unwrap();
-        let tls = Arc::new(client::tls_config(None).unwrap());
+        let tls = Arc::new(client::tls_config(self.extra_ca.as_deref()).unwrap());
         let egress = Egress::new(Parts {
             gate: Gate::new(SourceName::parse("shop").unwrap(), self.capabilities),
             credentials,

@@ -165,8 +165,8 @@ fn a_runner_that_dies_is_reported_by_the_way_it_died() {
         ),
         (
             "exec 0>&-; exec sleep 1000",
-            FailureKind::Limit,
-            "killed by the operating system",
+            FailureKind::Bug,
+            "closed its socket",
         ),
     ] {
         let failure = Scene::new(script, &[READY]).failure();
@@ -281,6 +281,17 @@ fn a_defect_of_the_host_ends_its_run_and_nothing_else() {
     job.stage = Some(Box::new(Lines::default()));
     let (_, result) = execute(&scene.broker, job);
     assert!(matches!(result, Ok(Outcome::Synced(_))), "{result:?}");
+}
+
+#[test]
+fn limits_beyond_all_bounds_are_cut_to_the_hosts_own() {
+    let scene = Scene::new(
+        "cat $frames >&0; exec sleep 1000",
+        &[READY, FromRunner::End(End::Done)],
+    );
+    let mut job = scene.job(Operation::Check, &heard());
+    job.capabilities.limits.wall_seconds = u64::MAX;
+    assert_eq!(execute(&scene.broker, job).1, Ok(Outcome::Checked));
 }
 
 #[test]

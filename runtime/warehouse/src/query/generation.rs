@@ -46,7 +46,6 @@ pub(super) struct Generation {
     connection: Mutex<Connection>,
     tables: HashSet<String>,
     version: u64,
-    locked: bool,
     // After the connection: files may go once nobody reads them.
     _pin: Pin,
 }
@@ -78,7 +77,6 @@ impl Generation {
             connection: Mutex::new(connection),
             tables: granted.iter().map(|table| table.name.folded()).collect(),
             version: catalog.version,
-            locked: true,
             _pin: pin,
         })
     }
@@ -86,11 +84,6 @@ impl Generation {
     /// Whether a table can be read here.
     pub(super) fn has(&self, table: &str) -> bool {
         self.tables.contains(&table.to_ascii_lowercase())
-    }
-
-    /// Whether the configuration can no longer change.
-    pub(super) fn is_locked(&self) -> bool {
-        self.locked
     }
 
     /// A connection for one query.

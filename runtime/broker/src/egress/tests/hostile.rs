@@ -151,7 +151,7 @@ fn gate_for(url: &str) -> Run {
     if let Some(rule) = Url::parse(url)
         .ok()
         .and_then(|url| HostRule::for_url(&url).ok())
-        && ROWS.iter().any(|row| *row == (url, Address))
+        && ROWS.contains(&(url, Address))
     {
         setup.capabilities.egress.push(rule);
     }
