@@ -42,9 +42,10 @@ bench NAME *ARGS: guests
 docs:
     RUSTDOCFLAGS="--deny warnings" cargo doc --no-deps --workspace --exclude integration-tests
 
-# build the server
+# build the server; .tools/bin/sluice is the binary
 build:
     cargo build --package server
+    @ln -sfn {{ sluice }} .tools/bin/sluice
 
 # build the connectors into components
 guests: build

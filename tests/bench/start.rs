@@ -40,7 +40,7 @@ pub fn bench(scale: Scale) -> Report {
         let measured = [
             first_answer(server(&new.path().join("data"))),
             first_answer(server(known.path())),
-            first_answer(|port| python_server(port)),
+            first_answer(python_server),
             empty_run(&app),
             script_start(),
         ];

@@ -1,28 +1,31 @@
 //! The acts of the demo, in order.
 
 use std::fmt::Write as _;
-use std::fs::DirEntry;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use integration_tests::{App, Options};
-use serde_json::Value;
 
 use crate::cleanup::on_interrupt;
+use crate::published::thousands;
 use crate::queries::QUERIES;
-use crate::stage::Expect::{Refusal, Success};
-use crate::stage::{Failed, Stage};
+use crate::stage::Expect::Success;
+use crate::stage::{Failed, Program, Stage};
 use crate::world::{World, folder};
+use crate::{published, refusals};
 
 /// All that is on the stage.
-struct Play<'a> {
-    stage: &'a Stage,
-    world: World,
-    app: App,
+pub struct Play<'a> {
+    /// How it speaks.
+    pub stage: &'a Stage,
+    /// What the connector reads.
+    pub world: World,
+    /// The server.
+    pub app: App,
     /// Where the demo keeps its files, relative to the checkout.
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// Plays the demo. With `serve` it stays up until the process is ended.
@@ -43,10 +46,10 @@ pub fn play(stage: &Stage, serve: bool) -> Result<(), Failed> {
     let play = open(stage, world, folder, serve)?;
     connector(&play)?;
     source(&play)?;
-    published(&play)?;
+    published::show(&play)?;
     queries(&play)?;
-    refused_unsigned(&play)?;
-    refused_egress(&play)?;
+    refusals::unsigned(&play)?;
+    refusals::egress(&play)?;
     stage.heading("Where to look next");
     stage.say(&format!(
         "  All as it should be, in {:.0} seconds.\n",
@@ -65,7 +68,7 @@ const NEXT: &str = "  \
   ./dev run              a server with its data in ./data, empty
   sluice --help          all that the command line does
   ARCHITECTURE.md        how it is built, and why a connector can be a stranger's
-  wit/                   what a connector may ask of its host; connectors-wasm/ has one to start from";
+  wit/                   what a connector may ask of its host; connectors-wasm/ has one";
 
 fn open(stage: &Stage, world: World, folder: PathBuf, serving: bool) -> Result<Play<'_>, Failed> {
     stage.heading("A server, and an internet to read from");
@@ -92,12 +95,19 @@ fn open(stage: &Stage, world: World, folder: PathBuf, serving: bool) -> Result<P
 }
 
 impl Play<'_> {
-    fn path(&self, name: &str) -> String {
+    /// A file of the demo.
+    pub fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
-    fn run(&self, arguments: &[&str], expect: crate::stage::Expect) -> Result<(), Failed> {
-        self.stage.run(self.app.cli(), arguments, expect)
+    /// The command line, speaking to the server as its admin.
+    fn sluice(&self) -> Program {
+        Program("sluice", self.app.cli())
+    }
+
+    /// Runs the command line.
+    pub fn run(&self, arguments: &[&str], expect: crate::stage::Expect) -> Result<(), Failed> {
+        self.stage.run(self.sluice(), arguments, expect)
     }
 }
 
@@ -170,18 +180,7 @@ fn source(play: &Play<'_>) -> Result<(), Failed> {
     play.run(&[&add[..], &grant[..]].concat(), Success)?;
     play.stage
         .heading("A run: sandbox, egress gate, parquet, one atomic publish");
-    play.stage
-        .run_live(play.app.cli(), &["run", "flights"], Success)
-}
-
-fn published(play: &Play<'_>) -> Result<(), Failed> {
-    play.stage
-        .heading("What it published: _meta, and parquet that any DuckDB can read");
-    play.run(&["tables"], Success)?;
-    let extract = play.folder.join("data/extracts/flights");
-    play.stage.say(&format!("\n  {}", extract.display()));
-    play.stage.say(&tree(&extract, "  ")?);
-    Ok(())
+    play.stage.run_live(play.sluice(), &["run", "flights"])
 }
 
 fn queries(play: &Play<'_>) -> Result<(), Failed> {
@@ -190,84 +189,6 @@ fn queries(play: &Play<'_>) -> Result<(), Failed> {
         play.run(&["query", query.sql], Success)?;
     }
     Ok(())
-}
-
-fn refused_unsigned(play: &Play<'_>) -> Result<(), Failed> {
-    play.stage.heading("An unsigned connector is refused");
-    play.run(
-        &["connector", "push", &play.path("unsigned.wasm"), "--trust"],
-        Refusal,
-    )?;
-    play.stage.verdict("Refused: nobody vouches for its bytes.");
-    Ok(())
-}
-
-fn refused_egress(play: &Play<'_>) -> Result<(), Failed> {
-    play.stage
-        .heading("The service turns hostile: its next page is somewhere else");
-    let before = play.app.get("/api/sync/manifest").ok();
-    for (url, what) in [
-        (
-            "http://169.254.169.254/latest/meta-data/iam/",
-            "the cloud's own credentials",
-        ),
-        (
-            "https://collector.example.org/flights?page=3",
-            "a host that nobody granted",
-        ),
-    ] {
-        play.stage
-            .say(&format!("  Page 2 now says that page 3 is {url}: {what}."));
-        play.world.detour(url);
-        play.stage
-            .run_live(play.app.cli(), &["run", "flights"], Refusal)?;
-        play.stage.below(&audit(&play.app)?);
-        play.stage
-            .verdict("Refused before a packet left, and the refusal is on record.\n");
-    }
-    if play.app.get("/api/sync/manifest").ok()["tables"] != before["tables"] {
-        return Err("a failed run changed what was published".into());
-    }
-    play.run(
-        &["query", "SELECT count(*) AS flights FROM flights"],
-        Success,
-    )?;
-    play.stage
-        .verdict("The published data is what it was, byte for byte.");
-    Ok(())
-}
-
-/// What the egress gate decided last in the newest run, which must have been a refusal.
-fn audit(app: &App) -> Result<String, Failed> {
-    let runs = app.get("/api/runs?source=flights&limit=1").ok();
-    let run = runs["runs"][0]["id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let egress = app.get(&format!("/api/runs/{run}/egress")).ok();
-    let rows = egress["rows"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let last = rows.last().ok_or("the egress audit has no row")?;
-    if !last["status"].is_null() {
-        return Err(Failed(format!("a forbidden request was answered: {last}")));
-    }
-    let mut text = format!("GET /api/runs/{run}/egress\n");
-    for row in rows.iter().rev().take(3).rev() {
-        let field = |name: &str| match &row[name] {
-            Value::String(text) => text.clone(),
-            Value::Null => "-".into(),
-            other => other.to_string(),
-        };
-        let [method, host, path, status] = ["method", "host", "path", "status"].map(field);
-        let _ = writeln!(
-            text,
-            "{method} {host}{path}  {status}  {}",
-            field("decision")
-        );
-    }
-    Ok(text)
 }
 
 fn stay(play: &Play<'_>) -> Result<(), Failed> {
@@ -292,46 +213,4 @@ fn stay(play: &Play<'_>) -> Result<(), Failed> {
     loop {
         std::thread::park();
     }
-}
-
-/// A folder as a tree of names and sizes.
-fn tree(folder: &Path, indent: &str) -> Result<String, Failed> {
-    let broken = |error| format!("{} cannot be read: {error}", folder.display());
-    let entries = std::fs::read_dir(folder).map_err(broken)?;
-    let mut entries: Vec<DirEntry> = entries.collect::<Result<_, _>>().map_err(broken)?;
-    entries.sort_by_key(DirEntry::file_name);
-    let mut text = String::new();
-    let last = entries.len();
-    for (index, entry) in entries.iter().enumerate() {
-        let (mark, bar) = if index + 1 == last {
-            ("└─", "   ")
-        } else {
-            ("├─", "│  ")
-        };
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let about = entry.metadata().map_err(broken)?;
-        if about.is_dir() {
-            let _ = writeln!(text, "{indent}{mark} {name}/");
-            text += &tree(&entry.path(), &format!("{indent}{bar}"))?;
-        } else {
-            let _ = writeln!(
-                text,
-                "{indent}{mark} {name}  {} bytes",
-                thousands(about.len())
-            );
-        }
-    }
-    Ok(text)
-}
-
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -4,7 +4,9 @@
 
 mod acts;
 mod cleanup;
+mod published;
 mod queries;
+mod refusals;
 mod stage;
 mod world;
 

@@ -1,7 +1,7 @@
 //! How the demo speaks: numbered headings, commands as they are run, their output below. Colours only on a terminal.
 
 use std::cell::Cell;
-use std::io::IsTerminal;
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::process::{Command, Stdio};
 
 /// The width that everything fits into.
@@ -25,6 +25,9 @@ pub enum Expect {
     /// Be refused: exit with 1.
     Refusal,
 }
+
+/// A program, by the name that one types.
+pub struct Program(pub &'static str, pub Command);
 
 /// Prints.
 pub struct Stage {
@@ -54,17 +57,15 @@ impl Stage {
         println!("\n{}\n", self.painted("1;36", &format!("── {text} {rule}")));
     }
 
-    /// A paragraph, each line as it stands.
+    /// A paragraph as it stands.
     pub fn say(&self, text: &str) {
-        for line in text.lines() {
-            println!("{line}");
-        }
+        println!("{text}");
     }
 
-    /// Lines below a command.
+    /// What a command printed, below it.
     pub fn below(&self, text: &str) {
         for line in text.lines() {
-            println!("{}", format!("    {line}").trim_end());
+            println!("{}", wrapped(&format!("    {line}")).trim_end());
         }
     }
 
@@ -82,37 +83,41 @@ impl Stage {
         );
     }
 
-    /// Runs `sluice` with arguments, showing both the command and what it prints.
-    pub fn run(
-        &self,
-        mut sluice: Command,
-        arguments: &[&str],
-        expect: Expect,
-    ) -> Result<(), Failed> {
-        self.command(arguments);
-        let output = sluice.args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("sluice cannot be started: {error}"))?;
-        self.below(&String::from_utf8_lossy(&output.stdout));
-        self.below(&String::from_utf8_lossy(&output.stderr));
-        judge(arguments, output.status.code(), expect)
+    /// Runs a program with arguments, showing the command and, line by line, what it prints.
+    pub fn run(&self, program: Program, arguments: &[&str], expect: Expect) -> Result<(), Failed> {
+        let Program(name, mut command) = program;
+        let line = self.command(name, arguments);
+        let broken = |error: std::io::Error| format!("{name} cannot be run: {error}");
+        // One pipe for both outputs, so that their lines come in the order in which they were written.
+        let (reader, writer) = std::io::pipe().map_err(broken)?;
+        let errors = writer.try_clone().map_err(broken)?;
+        command.args(arguments).stdin(Stdio::null());
+        let child = command.stdout(writer).stderr(errors).spawn();
+        // Otherwise this process keeps the pipe's other end, and reading never ends.
+        drop(command);
+        let mut child = child.map_err(broken)?;
+        for line in BufReader::new(reader).lines() {
+            self.below(&line.map_err(broken)?);
+        }
+        judge(&line, child.wait().map_err(broken)?.code(), expect)
     }
 
-    /// Runs `sluice` on this very terminal, so that its progress bar is alive.
-    pub fn run_live(
-        &self,
-        mut sluice: Command,
-        arguments: &[&str],
-        expect: Expect,
-    ) -> Result<(), Failed> {
-        self.command(arguments);
-        let status = sluice.args(arguments).stdin(Stdio::null()).status();
-        let status = status.map_err(|error| format!("sluice cannot be started: {error}"))?;
-        judge(arguments, status.code(), expect)
+    /// Like [`Stage::run`] for what must work, but on this very terminal, if there is one: its progress bar is alive.
+    pub fn run_live(&self, program: Program, arguments: &[&str]) -> Result<(), Failed> {
+        if !std::io::stderr().is_terminal() {
+            return self.run(program, arguments, Expect::Success);
+        }
+        let Program(name, mut command) = program;
+        let line = self.command(name, arguments);
+        let status = command.args(arguments).stdin(Stdio::null()).status();
+        let status = status.map_err(|error| format!("{name} cannot be run: {error}"))?;
+        judge(&line, status.code(), Expect::Success)
     }
 
-    fn command(&self, arguments: &[&str]) {
-        let text = command_line(arguments);
-        println!("{}", self.painted("1", &format!("  $ {text}")));
+    fn command(&self, name: &str, arguments: &[&str]) -> String {
+        let line = command_line(name, arguments);
+        println!("{}", self.painted("1", &format!("  $ {line}")));
+        line
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
@@ -124,7 +129,7 @@ impl Stage {
     }
 }
 
-fn judge(arguments: &[&str], code: Option<i32>, expect: Expect) -> Result<(), Failed> {
+fn judge(line: &str, code: Option<i32>, expect: Expect) -> Result<(), Failed> {
     let wanted = match expect {
         Expect::Success => 0,
         Expect::Refusal => 1,
@@ -133,26 +138,48 @@ fn judge(arguments: &[&str], code: Option<i32>, expect: Expect) -> Result<(), Fa
         return Ok(());
     }
     let code = code.map_or_else(|| "a signal".into(), |code| format!("exit code {code}"));
-    let command = command_line(arguments);
     Err(Failed(format!(
-        "`{command}` ended with {code}; {wanted} was expected."
+        "`{line}` ended with {code}; {wanted} was expected."
     )))
 }
 
 /// As one would type it, broken between arguments where it grows too long.
-fn command_line(arguments: &[&str]) -> String {
-    let mut text = String::from("sluice");
+fn command_line(name: &str, arguments: &[&str]) -> String {
+    let mut text = name.to_owned();
     let mut column = text.len() + 4;
     for argument in arguments {
         let word = quoted(argument);
-        let first = word.lines().next().unwrap_or_default().chars().count();
-        if column + 1 + first > WIDTH - 2 {
+        let length = word.chars().count();
+        if word.contains('\n') || column + 1 + length > WIDTH - 2 {
             text.push_str(" \\\n     ");
             column = 5;
         }
         text.push(' ');
-        text.push_str(&word.replace('\n', "\n      "));
-        column += 1 + first;
+        // Behind the quote, so that the lines of SQL stand as they do in its file.
+        text.push_str(&word.replace('\n', "\n       "));
+        column += 1 + length;
+    }
+    text
+}
+
+/// A line that fits the width, its rest below itself, deeper; broken at spaces only. Drawn lines stay as they are.
+fn wrapped(line: &str) -> String {
+    if line.chars().count() <= WIDTH || line.contains('─') {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start().len() + 2;
+    let mut text = String::new();
+    let mut column = 0;
+    for word in line.split_inclusive(' ') {
+        let length = word.chars().count();
+        if column + length > WIDTH + 1 && column > indent {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        text.push_str(word);
+        column += length;
     }
     text
 }

@@ -61,16 +61,16 @@ impl World {
     /// The settings of a source that reads it all.
     pub fn settings(&self) -> Value {
         json!({"tables": [
-            {"name": "flights", "description": "Every flight that left New York City in 2013",
+            {"name": "flights", "description": "Flights from New York City in 2013",
              "url": self.internet.url("/flights"),
              "format": "json", "records": "/flights", "next": "/next"},
-            {"name": "weather", "description": "The weather at the three airports, by the hour",
+            {"name": "weather", "description": "Weather there, by the hour",
              "url": self.internet.url("/weather.csv"), "format": "csv"},
-            {"name": "airports", "description": "Airports by their FAA code",
+            {"name": "airports", "description": "Airports by FAA code",
              "url": self.internet.url("/airports.csv"), "format": "csv"},
-            {"name": "planes", "description": "Aircraft by their tail number",
+            {"name": "planes", "description": "Aircraft by tail number",
              "url": self.internet.url("/planes.csv.gz"), "format": "csv"},
-            {"name": "airlines", "description": "Airlines by their carrier code",
+            {"name": "airlines", "description": "Airlines by carrier code",
              "url": self.internet.url("/airlines.ndjson"), "format": "ndjson"},
         ]})
     }

@@ -62,7 +62,7 @@ fn from_nothing_to_an_answer() {
     insta::assert_snapshot!(tables, @r"
     name    rows  mode   connector  updated              description
     ──────  ────  ─────  ─────────  ───────────────────  ───────────
-    orders  3     local  files      2026-11-23T02:31:01
+    orders  3     local  files      yyyy-mm-ddThh:mm:ss
     ");
     insta::assert_snapshot!(
         works(cli("query").arg("SELECT id, customer, amount FROM orders ORDER BY id")), @r"
@@ -117,7 +117,7 @@ fn a_failed_run_is_told_and_gives_code_one() {
         .replace(run.as_str().unwrap(), "RUN");
     let error = told.lines().skip_while(|line| !line.starts_with("error:"));
     insta::assert_snapshot!(error.collect::<Vec<_>>().join("\n"), @r"
-    error: run RUN failed (config): table `orders`, http://internet/orders.csv: http://internet/orders.csv answered with status 404
+    error: run RUN failed (config): table `orders`: http://internet/orders.csv answered with status 404
     hint: sluice log RUN
     ");
 }
@@ -179,7 +179,16 @@ fn a_grant_is_shown_and_needs_a_yes() {
     };
     let output = with_input(&mut add(), "y\n");
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(without_digests(&shown(&output)), @"");
+    insta::assert_snapshot!(without_digests(&shown(&output)), @r"
+    exit status: 1
+    --- stdout
+    --- stderr
+    Connector `files`, version DIGEST, asks for:
+      • egress to data.example.com
+      • credential `api-key` sent to data.example.com
+    error: nobody is there to grant this
+    hint: pass --yes to grant what is asked for
+    ");
     assert_eq!(
         shop.get("/api/sources").ok()["sources"],
         serde_json::json!([])

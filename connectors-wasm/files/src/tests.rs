@@ -96,7 +96,7 @@ fn an_error_names_table_and_address_but_not_the_query() {
         assert!(
             failure
                 .message()
-                .starts_with("table `orders`, https://a.org/orders: "),
+                .starts_with("table `orders`: https://a.org/orders answered "),
             "{failure}"
         );
         assert!(!failure.message().contains("secret"), "{failure}");

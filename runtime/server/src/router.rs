@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, map_response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -20,6 +21,9 @@ use crate::app::AppState;
 use crate::config;
 use crate::middleware::{access_log, problems, request_id, security_headers};
 use crate::web;
+
+/// The most bytes of a request that is no upload: settings and SQL are small.
+const MAX_JSON: usize = 2 << 20;
 
 /// The head of the OpenAPI document; the rest comes from the handlers.
 #[derive(OpenApi)]
@@ -72,7 +76,8 @@ fn quick_routes() -> OpenApiRouter<AppState> {
 fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(connectors::upload_connector))
-        .layer(DefaultBodyLimit::max(max_upload))
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(max_upload))
         .routes(routes!(events::follow_run))
         .routes(routes!(data::download_table))
 }
@@ -93,7 +98,12 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, http.request_timeout());
     let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
-        .merge(quick_routes().layer(timeout))
+        .merge(
+            quick_routes()
+                // Refuses by the length that is declared, before anything is read.
+                .layer(RequestBodyLimitLayer::new(MAX_JSON))
+                .layer(timeout),
+        )
         .merge(slow_routes(http.max_upload_bytes()))
         .split_for_parts();
     if let Some(components) = document.components.as_mut() {

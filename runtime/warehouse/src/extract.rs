@@ -104,7 +104,7 @@ impl ports::Extracts for Extracts {
 
     fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
         let contents = Contents::read(&self.0.paths.extract(source));
-        let contents = contents.map_err(|error| extract_failure(source, &error))?;
+        let contents = contents.map_err(|error| damaged_extract(source, &error))?;
         Ok(contents
             .map(|contents| contents.cursors)
             .unwrap_or_default())
@@ -118,7 +118,15 @@ impl ports::Extracts for Extracts {
     }
 }
 
-/// The failure for an extract that cannot be read or written.
+/// The failure for an extract whose files are not what was published.
+fn damaged_extract(source: &SourceName, error: &ExtractError) -> Failure {
+    Failure::limit(format!(
+        "the extract of `{source}` is damaged: {error}; put its folder back from a backup, or remove \
+         the folder and run again, which starts anew without cursors"
+    ))
+}
+
+/// The failure for an extract that cannot be written.
 fn extract_failure(source: &SourceName, error: &ExtractError) -> Failure {
     Failure::limit(format!("the extract of `{source}` cannot be used: {error}"))
 }

@@ -26,15 +26,16 @@ pub(super) fn read(
     let mut names = options.names.clone();
     if options.header {
         let header = header(columns, &mut fields)?;
+        if header.is_empty() {
+            let reason = "the body is empty, where a first line should name the columns";
+            return Err(DecodeError::Body(reason.to_owned()));
+        }
         if names.is_empty() {
             names = header;
         }
     } else if names.is_empty() {
         let reason = "a CSV body without a header line needs the columns' names";
         return Err(DecodeError::Body(reason.to_owned()));
-    }
-    if names.is_empty() {
-        return Ok(());
     }
     let order = places(columns, &names)?;
     rows(columns, sink, &mut fields, &order)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::contents::{AttachRow, Contents, Entry, TableFile};
 use super::encoder::Written;
 use super::gc::{self, Pins};
-use super::{disk_failure, extract_failure};
+use super::{damaged_extract, disk_failure, extract_failure};
 
 /// A table as a run leaves it.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Publish<'_> {
     }
 
     fn before(&self) -> Result<Option<Contents>, Failure> {
-        Contents::read(self.folder).map_err(|error| extract_failure(self.source, &error))
+        Contents::read(self.folder).map_err(|error| damaged_extract(self.source, &error))
     }
 
     /// What the extract says afterwards: tables that this run did not touch stay.

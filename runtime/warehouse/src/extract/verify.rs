@@ -8,7 +8,7 @@ use domain::{Digest, Failure, SourceName};
 use sha2::{Digest as _, Sha256};
 
 use super::contents::{Contents, TableFile};
-use super::extract_failure;
+use super::damaged_extract;
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Verified {
 }
 
 pub(super) fn verify(folder: &Path, source: &SourceName) -> Result<Verified, Failure> {
-    let contents = Contents::read(folder).map_err(|error| extract_failure(source, &error))?;
+    let contents = Contents::read(folder).map_err(|error| damaged_extract(source, &error))?;
     let Some(contents) = contents else {
         return Err(Failure::config(format!(
             "the source `{source}` has published nothing yet"
