@@ -10,7 +10,7 @@ use crate::Scale;
 use crate::load;
 use crate::peer::{figure, measure};
 use crate::process::{Watch, processor_seconds};
-use crate::report::{Aim, Report, Row};
+use crate::report::{Aim, Report, Row, number};
 use crate::samples::Samples;
 
 const PAGE: u64 = 5_000;
@@ -62,7 +62,7 @@ pub fn bench(scale: Scale) -> Report {
         println!("turn {turn} of {turns}");
     }
     bench.verify(rows);
-    bench.report(rows, bytes, &contests)
+    bench.report(rows, bytes, contests)
 }
 
 impl Bench {
@@ -161,62 +161,13 @@ impl Bench {
         turns.collect::<Vec<_>>().into()
     }
 
-    fn report(&self, rows: u64, bytes: [u64; 2], contests: &[Contest; 2]) -> Report {
-        let mut lines = Vec::new();
-        for ((name, title), (bytes, contest)) in [("json", "JSON"), ("csv", "CSV")]
-            .into_iter()
-            .zip(bytes.into_iter().zip(contests))
-        {
-            let megabytes = bytes as f64 / 1e6;
-            let mut line = |work: String, ours, peer, unit, aim| {
-                lines.push(Row {
-                    work,
-                    ours,
-                    peer: Some(peer),
-                    unit,
-                    aim,
-                });
-            };
-            let speed = |amount: f64| {
-                [
-                    contest.ours.map(|s| amount / s),
-                    contest.peer.map(|s| amount / s),
-                ]
-            };
-            let [ours, peer] = speed(rows as f64);
-            line(
-                format!("{rows} rows of {title}, {megabytes:.0} MB"),
-                ours,
-                peer,
-                "rows/s",
-                Aim::TimesPeer(1.0),
-            );
-            let [ours, peer] = speed(megabytes);
-            line(
-                format!("the same {title} in bytes"),
-                ours,
-                peer,
-                "MB/s",
-                Aim::Nothing,
-            );
-            let processor = contest.ours_processor.clone();
-            line(
-                format!("processor time, {title}"),
-                processor,
-                contest.peer_processor.clone(),
-                "s",
-                Aim::Nothing,
-            );
-            let memory = self.memory(name);
-            line(
-                format!("peak memory, {title}"),
-                memory,
-                contest.peer_memory.clone(),
-                "MB",
-                Aim::Nothing,
-            );
-        }
-        let sizes = ["json", "csv"].map(|s| format!("{s}: {}", self.sizes(s)));
+    fn report(&self, rows: u64, bytes: [u64; 2], contests: [Contest; 2]) -> Report {
+        let [json, csv] = contests;
+        let [json_bytes, csv_bytes] = bytes;
+        let mut lines = json.rows("JSON", rows, json_bytes, self.memory("json"));
+        lines.extend(csv.rows("CSV", rows, csv_bytes, self.memory("csv")));
+        let sizes = ["json", "csv"].map(|source| format!("{source}: {}", self.sizes(source)));
+        let sizes = sizes.join("; ");
         Report {
             name: "extract",
             title: "Extract: from an address to a published table",
@@ -224,10 +175,7 @@ impl Bench {
             rows: lines,
             notes: vec![
                 "1.0 × DuckDB's reader is the aim of a later release, not of this one.".into(),
-                format!(
-                    "Parquet written, ours and the peer's: {}.",
-                    sizes.join("; ")
-                ),
+                format!("Parquet written, ours and the peer's: {sizes}."),
             ],
         }
     }
@@ -235,13 +183,47 @@ impl Bench {
     fn sizes(&self, source: &str) -> String {
         let tables = self.app.get("/api/sync/manifest").ok();
         let ours = tables["tables"][format!("orders_{source}")]["size_bytes"].as_f64();
+        let ours = ours.unwrap_or_default() / 1e6;
         let file = self.folder.path().join(format!("{source}.parquet"));
         let peer = std::fs::metadata(file).expect("the peer wrote it").len();
-        format!(
-            "{:.1} and {:.1} MB",
-            ours.unwrap_or_default() / 1e6,
-            peer as f64 / 1e6
-        )
+        format!("{ours:.1} and {:.1} MB", peer as f64 / 1e6)
+    }
+}
+
+impl Contest {
+    fn rows(self, title: &str, rows: u64, bytes: u64, memory: Samples) -> Vec<Row> {
+        let row = |work: String, ours, peer, unit, aim| Row {
+            work,
+            ours,
+            peer: Some(peer),
+            unit,
+            aim,
+        };
+        let (count, megabytes) = (rows as f64, bytes as f64 / 1e6);
+        let speeds = |amount: f64| [&self.ours, &self.peer].map(|s| s.map(|s| amount / s));
+        let [ours, peer] = speeds(count);
+        let work = format!("{} rows of {title}, {megabytes:.0} MB", number(count));
+        let mut lines = vec![row(work, ours, peer, "rows/s", Aim::TimesPeer(1.0))];
+        let [ours, peer] = speeds(megabytes);
+        for (work, ours, peer, unit) in [
+            ("the same in bytes", ours, peer, "MB/s"),
+            (
+                "processor time",
+                self.ours_processor,
+                self.peer_processor,
+                "s",
+            ),
+            ("peak memory", memory, self.peer_memory, "MB"),
+        ] {
+            lines.push(row(
+                format!("{title}: {work}"),
+                ours,
+                peer,
+                unit,
+                Aim::Nothing,
+            ));
+        }
+        lines
     }
 }
 

@@ -74,7 +74,7 @@ impl Row {
             "ratio": self.ratio(),
             "aim": aim.as_ref().map(|(text, _)| text),
             "met": aim.as_ref().map(|(_, met)| met),
-            "noise": self.ours.spread(),
+            "noise": (self.ours.len() > 1).then(|| self.ours.spread()),
         })
     }
 
@@ -164,8 +164,8 @@ fn range(samples: &Samples) -> String {
     }
 }
 
-/// Three significant digits, thousands apart.
-fn number(value: f64) -> String {
+/// Three significant digits at least, thousands apart.
+pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         v if v >= 100.0 => 0,
         v if v >= 10.0 => 1,

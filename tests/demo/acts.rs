@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use integration_tests::{App, Options};
@@ -80,11 +80,13 @@ fn open(stage: &Stage, world: World, folder: PathBuf, serving: bool) -> Result<P
               (sources: US Bureau of Transportation Statistics, FAA, ASOS, OpenFlights)
   Internet    http://{} on this machine plays it: JSON in pages, CSV, gzip, NDJSON
   Sluice      {} with a fresh data folder, {}
-  Admin       claimed with the one-time code that the first start printed",
+  Admin       claimed with the one-time code that the first start printed
+  Commands    all that follow are really run; `sluice` is {}",
         thousands(world.flights as u64),
         world.internet.address,
         app.url,
         folder.join("data").display(),
+        Path::new(app.cli().get_program()).display(),
     ));
     Ok(Play {
         stage,
@@ -203,11 +205,20 @@ fn stay(play: &Play<'_>) -> Result<(), Failed> {
         })
         .map_err(|error| format!("{token} cannot be written: {error}"))?;
     let url = &play.app.url;
+    let sluice = play.app.cli();
+    let programs = Path::new(sluice.get_program()).parent();
     play.stage.say(&format!(
-        "  {url}/docs    the REST API\n  {url}         the server\n
-  For the command line, in another terminal of this folder:\n
+        "  {url}         the server
+  {url}/docs    its REST API
+
+  For the command line, in another terminal of this folder:
+
+    export PATH={}:$PATH
     export SLUICE_SERVER={url} SLUICE_TOKEN=\"$(cat {token})\"
-    sluice query \"FROM flights LIMIT 5\"\n\n  Ctrl-C stops the server and removes {}.",
+    sluice query 'FROM flights LIMIT 5'
+
+  Ctrl-C stops the server and removes {}.",
+        programs.unwrap_or(Path::new(".")).display(),
         play.folder.display()
     ));
     loop {

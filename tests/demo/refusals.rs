@@ -41,7 +41,8 @@ pub fn egress(play: &Play<'_>) -> Result<(), Failed> {
         play.run(&["run", "flights"], Refusal)?;
         play.stage.below(&audit(&play.app)?);
         play.stage
-            .verdict("Refused before a packet left, and the refusal is on record.\n");
+            .verdict("Refused before a packet left, and the refusal is on record.");
+        play.stage.say("");
     }
     if play.app.get("/api/sync/manifest").ok()["tables"] != before["tables"] {
         return Err("a failed run changed what was published".into());

@@ -107,6 +107,8 @@ fn a_name_that_leads_inside_is_refused_too() {
         "0.0.0.0",
         "2130706433",
         "0x7f.1",
+        "169.254.169.254",
+        "[fd00:ec2::254]",
     ] {
         let table = files::csv("orders", &format!("http://{host}:{port}/orders.csv"));
         let name = format!(

@@ -6,6 +6,7 @@ mod main_job;
 
 mod contract;
 mod query;
+mod runs;
 
 mod access;
 mod artifacts;
