@@ -5,8 +5,14 @@ use std::process::Command;
 
 use integration_tests::sluice;
 
-/// The date, the versions and the machine in a line.
-pub fn describe() -> String {
+/// How busy the machine is without the bench: the mean of runnable processes in the last minute.
+pub fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// The date, the versions and the machine in a line. `load` is what [`load`] said before the bench began.
+pub fn describe(load: &str) -> String {
     let [date, commit, rustc, kernel] = [
         &["date", "--utc", "+%F"][..],
         &["git", "describe", "--always", "--dirty"],
@@ -22,7 +28,7 @@ pub fn describe() -> String {
         short(&rustc),
     ];
     format!(
-        "{date}, {}; {}, {cores} cores, {:.1} GiB, Linux {kernel}",
+        "{date}, {}; {}, {cores} cores, {:.1} GiB, Linux {kernel}, load {load} before it began",
         versions.join(", "),
         processor(),
         memory()

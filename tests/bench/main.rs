@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         .parent()
         .expect("the tests lie in the checkout");
     std::env::set_current_dir(root).expect("the checkout can be entered");
+    let load = machine::load();
     let report: Report = match names[..] {
         ["extract"] => extract::bench(scale),
         ["query"] => query::bench(scale),
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let machine = machine::describe();
+    let machine = machine::describe(&load);
     println!("\n{}", report.markdown(&machine));
     if quick || cfg!(debug_assertions) {
         println!("Nothing is written: a quick or a debug measurement says nothing about speed.");

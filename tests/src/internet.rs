@@ -78,14 +78,11 @@ async fn answer(
             })
             .collect(),
     };
+    // Looked up before the request counts as seen: whoever waits for it may change the page then.
+    let handler = shared.pages.lock().expect("not poisoned");
+    let handler = handler.get(uri.path()).cloned();
     shared.seen.lock().expect("not poisoned").push(seen.clone());
     shared.arrival.notify_all();
-    let handler = shared
-        .pages
-        .lock()
-        .expect("not poisoned")
-        .get(uri.path())
-        .cloned();
     match handler {
         Some(handler) => handler(&seen),
         None => (StatusCode::NOT_FOUND, "there is no such page").into_response(),
