@@ -209,7 +209,7 @@ fn more_than_was_granted() {
             internet.endless("/orders.csv", "text/csv", "id\n", piece)
         })
     };
-    insta::assert_snapshot!(endless("1\n2\n3\n"), @"failed (limit): the run received more than 2000000 bytes, which is its limit `bytes_in`");
+    insta::assert_snapshot!(endless("1\n2\n3\n"), @"failed (limit): the run wrote more rows than its limit `rows` of 100000");
     insta::assert_snapshot!(endless("a row that is long enough to fill the bytes before the rows are full\n"), @"failed (limit): the run received more than 2000000 bytes, which is its limit `bytes_in`");
 
     shop.internet.handle("/items", |seen| {

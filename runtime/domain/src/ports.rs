@@ -61,6 +61,10 @@ pub trait Stage: Send {
     /// Declares a table of a remote database.
     fn expose(&mut self, table: &RemoteTable) -> Result<(), Failure>;
 
+    /// From here on, an append fails once all tables together have more rows than this; it need not
+    /// be noticed on the very row.
+    fn limit_rows(&mut self, most: u64);
+
     /// Rows taken and bytes written so far.
     fn written(&self) -> (u64, u64);
 

@@ -381,6 +381,8 @@ impl Stage for NoRows {
     fn expose(&mut self, _: &domain::table::RemoteTable) -> Result<(), Failure> {
         Ok(())
     }
+    fn limit_rows(&mut self, _: u64) {}
+
     fn written(&self) -> (u64, u64) {
         (0, 0)
     }

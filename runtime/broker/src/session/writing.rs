@@ -32,7 +32,13 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    pub(crate) fn new(stage: Box<dyn Stage>, capabilities: Capabilities, journal: Journal) -> Self {
+    pub(crate) fn new(
+        mut stage: Box<dyn Stage>,
+        capabilities: Capabilities,
+        journal: Journal,
+    ) -> Self {
+        // A single body may have more; the check after each append does not see that in time.
+        stage.limit_rows(capabilities.limits.rows);
         Self {
             stage,
             capabilities,

@@ -33,6 +33,9 @@ pub(super) struct Stage {
     remote: Vec<Entry>,
     files: u64,
     rows: u64,
+    /// Rows that have left the decoders, and the most that may.
+    encoded: u64,
+    most_rows: u64,
     written: Arc<AtomicU64>,
 }
 
@@ -53,11 +56,20 @@ struct Lazy<'a> {
     writer: &'a mut Option<Writer>,
     path: PathBuf,
     files: &'a mut u64,
+    encoded: &'a mut u64,
+    most_rows: u64,
     written: &'a Arc<AtomicU64>,
 }
 
 impl Sink for Lazy<'_> {
     fn take(&mut self, batch: RecordBatch) -> Result<(), Failure> {
+        *self.encoded += batch.num_rows() as u64;
+        if *self.encoded > self.most_rows {
+            let most = self.most_rows;
+            return Err(Failure::limit(format!(
+                "the run wrote more rows than its limit `rows` of {most}"
+            )));
+        }
         let writer = match self.writer {
             Some(writer) => writer,
             None => {
@@ -88,6 +100,8 @@ impl Stage {
             remote: Vec::new(),
             files: 0,
             rows: 0,
+            encoded: 0,
+            most_rows: u64::MAX,
             written: Arc::default(),
         })
     }
@@ -114,6 +128,8 @@ impl Stage {
             writer: &mut staged.writer,
             path,
             files: &mut self.files,
+            encoded: &mut self.encoded,
+            most_rows: self.most_rows,
             written: &self.written,
         };
         let result = work(&mut staged.columns, &mut sink);
@@ -277,6 +293,10 @@ impl ports::Stage for Stage {
             remote: Some((table.alias.clone(), table.remote_name.clone())),
         });
         Ok(())
+    }
+
+    fn limit_rows(&mut self, most: u64) {
+        self.most_rows = most;
     }
 
     fn written(&self) -> (u64, u64) {

@@ -8,6 +8,8 @@ use super::publish::{NewTable, Publish};
 use super::*;
 use crate::Warehouse;
 
+mod limits;
+
 pub(crate) fn source(name: &str) -> SourceName {
     SourceName::parse(name).unwrap()
 }
