@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::response::IntoResponse;
-use integration_tests::files;
+use integration_tests::{files, until};
 use serde_json::json;
 
-use crate::sandbox::until;
 use crate::shop::Shop;
 
 const KILLS: u64 = 30;

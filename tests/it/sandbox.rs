@@ -1,9 +1,8 @@
 //! Hostile connectors: each can fail its own run, with a reason that people understand, and nothing else.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
-use integration_tests::{App, Internet, component, files, outcome, wasm};
+use integration_tests::{App, Internet, component, files, outcome, until, wasm};
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, count};
@@ -48,19 +47,6 @@ fn a_connector_that_behaves_succeeds() {
     let run = behaves_with(&app, &json!({"behaviour": "rows", "rows": 1000}), &[]);
     assert_eq!(outcome(&run), "succeeded");
     assert_eq!(app.rows("SELECT count(*) FROM rows"), count(1000));
-}
-
-/// Waits for what must come, looking again and again; gives up after a minute.
-#[track_caller]
-pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !happened() {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "it did not happen that {what}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

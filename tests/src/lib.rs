@@ -3,6 +3,8 @@
 //!
 //! Nothing here links the server: it is the built binary, as people run it.
 
+use std::time::{Duration, Instant};
+
 pub mod app;
 pub mod artifacts;
 pub mod client;
@@ -14,3 +16,16 @@ pub use app::{App, Options};
 pub use artifacts::{Key, component, shown, sluice, without_digests};
 pub use client::{Client, Response, outcome};
 pub use internet::Internet;
+
+/// Waits for what must come, looking again and again; gives up after a minute.
+#[track_caller]
+pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it did not happen that {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
