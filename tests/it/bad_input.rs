@@ -176,11 +176,7 @@ fn an_extract_that_is_damaged_is_left_out_and_the_others_are_served() {
     std::fs::write(extract.join("extract.duckdb"), "this is no database").unwrap();
     shop.app().restart();
     assert_eq!(shop.orders(), count(3));
-    let output = shop.output();
-    let line = output
-        .lines()
-        .find(|line| line.contains("other"))
-        .expect("a word about it");
+    let line = shop.line(&["other"]);
     assert!(line.contains("WARN") || line.contains("ERROR"), "{line}");
     insta::assert_snapshot!(shop.query("SELECT * FROM other").detail(), @"400 there is no table `other`, or you may not read it");
 

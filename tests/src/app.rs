@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::artifacts::{Key, component, sluice};
 use crate::client::Client;
+use crate::until;
 
 /// The longest that a start may take before a test gives up; a start takes far less.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -216,9 +217,25 @@ impl App {
         self.process.child.id()
     }
 
-    /// What the server has printed so far.
+    /// What the server has printed so far. A line about something that has happened may still be on its way:
+    /// see [`App::line`].
     pub fn output(&self) -> String {
         self.process.printed()
+    }
+
+    /// The first line that the server has printed which holds all of `words`, waiting until it comes.
+    #[track_caller]
+    pub fn line(&self, words: &[&str]) -> String {
+        let mut found = None;
+        until(&format!("the server prints {words:?}"), || {
+            let printed = self.output();
+            let mut lines = printed.lines();
+            found = lines
+                .find(|line| words.iter().all(|word| line.contains(word)))
+                .map(str::to_owned);
+            found.is_some()
+        });
+        found.expect("just found")
     }
 
     /// A client without a token.
