@@ -87,17 +87,16 @@ impl Live {
         *lock(&self.discovered) = Some(tables);
     }
 
-    /// Changes the run, stores it, and tells who watches.
+    /// Changes the run, stores it, and tells who watches. Stored first: whoever sees here that a run
+    /// has ended finds it ended everywhere.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Run)) {
-        let run = {
-            let mut run = lock(&self.run);
-            change(&mut run);
-            run.clone()
-        };
+        let mut run = self.run();
+        change(&mut run);
         self.flush();
         if let Err(failure) = self.store.save_run(&run) {
             tracing::error!(run = %run.id, %failure, "the state of run {} could not be stored", run.id);
         }
+        lock(&self.run).clone_from(&run);
         let _ = self.events.send(RunEvent::State { run });
     }
 
@@ -186,12 +185,9 @@ impl LiveRuns {
         if registry.closed {
             return Err(IngestError::Stopping);
         }
-        if let Some(other) = registry
-            .live
-            .values()
-            .map(|l| l.run())
-            .find(|r| r.source == run.source)
-        {
+        // One that has ended stays here for a moment, and is in nobody's way.
+        let mut others = registry.live.values().map(|live| live.run());
+        if let Some(other) = others.find(|r| r.source == run.source && !r.state.is_final()) {
             return Err(IngestError::AlreadyRunning {
                 source_name: run.source,
                 run: other.id,
@@ -207,7 +203,11 @@ impl LiveRuns {
     }
 
     pub(crate) fn discovered(&self, id: RunId) -> Option<Vec<TableInfo>> {
-        lock(&self.registry)
+        let registry = lock(&self.registry);
+        if let Some(live) = registry.live.get(&id) {
+            return lock(&live.discovered).clone();
+        }
+        registry
             .discovered
             .iter()
             .find(|(run, _)| *run == id)
@@ -256,5 +256,75 @@ impl std::fmt::Debug for LiveRuns {
         f.debug_set()
             .entries(lock(&self.registry).live.keys())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::connector::Version;
+    use domain::{Digest, Failure, Operation, RunState, Source, SourceName};
+    use std::sync::OnceLock;
+
+    /// Notes what watchers could see at the moment in which a state was stored.
+    #[derive(Default)]
+    struct Witness {
+        live: OnceLock<Arc<Live>>,
+        seen: Mutex<Vec<(RunState, RunState)>>,
+    }
+
+    impl Store for Witness {
+        fn source(&self, _: &SourceName) -> Result<Option<Source>, Failure> {
+            Ok(None)
+        }
+        fn version(&self, _: &Digest) -> Result<Option<Version>, Failure> {
+            Ok(None)
+        }
+        fn save_run(&self, run: &Run) -> Result<(), Failure> {
+            let shown = self.live.get().unwrap().run().state;
+            lock(&self.seen).push((run.state, shown));
+            Ok(())
+        }
+        fn append_log(&self, _: RunId, _: &[LogLine]) -> Result<(), Failure> {
+            Ok(())
+        }
+        fn append_egress(&self, _: RunId, _: &[EgressRow]) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    fn queued() -> Run {
+        Run {
+            id: RunId::generate(),
+            source: SourceName::parse("shop").unwrap(),
+            version: Digest::of(b""),
+            operation: Operation::Discover,
+            state: RunState::Queued,
+            queued_at: Timestamp::now(),
+            started_at: None,
+            finished_at: None,
+            counts: Default::default(),
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn whoever_sees_the_end_of_a_run_finds_it_ended_everywhere() {
+        let witness = Arc::new(Witness::default());
+        let runs = LiveRuns::default();
+        let live = runs.register(Live::new(queued(), witness.clone())).unwrap();
+        assert!(witness.live.set(live.clone()).is_ok());
+        let again = runs.register(Live::new(queued(), witness.clone()));
+        assert!(matches!(again, Err(IngestError::AlreadyRunning { .. })));
+
+        live.set_discovered(Vec::new());
+        live.update(|run| run.state = RunState::Succeeded);
+        let stored_first = (RunState::Succeeded, RunState::Queued);
+        assert_eq!(*lock(&witness.seen), [stored_first]);
+        let id = live.run().id;
+        assert_eq!(runs.discovered(id), Some(Vec::new()));
+        runs.register(Live::new(queued(), witness)).unwrap();
+        runs.finished(&live);
+        assert_eq!(runs.discovered(id), Some(Vec::new()));
     }
 }

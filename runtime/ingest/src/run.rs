@@ -81,15 +81,15 @@ pub(crate) fn execute(ports: &Ports, live: &Arc<Live>, prepared: Prepared, table
             &format!("{}: {} rows", state.as_str(), counts.rows),
         ),
     }
+    let run = live.run();
+    tracing::info!(run = %run.id, source = %run.source, state = state.as_str(), rows = counts.rows, bytes_in = counts.bytes_in,
+        failure = failure.as_ref().map(|f| f.kind.as_str()), "run {} of `{}` {}", run.id, run.source, state.as_str());
     live.update(|run| {
         run.state = state;
         run.failure = failure;
         run.counts = counts;
         run.finished_at = Some(Timestamp::now());
     });
-    let run = live.run();
-    tracing::info!(run = %run.id, source = %run.source, state = state.as_str(), rows = counts.rows, bytes_in = counts.bytes_in,
-        failure = run.failure.as_ref().map(|f| f.kind.as_str()), "run {} of `{}` {}", run.id, run.source, state.as_str());
 }
 
 fn attempt(
