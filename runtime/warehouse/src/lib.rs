@@ -18,5 +18,8 @@ pub use extract::{Extracts, TableFile, Verified};
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
-pub use state::{State, StateError, Token, User};
+pub use state::{
+    AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, State, StateError,
+    Token, User,
+};
 pub use warehouse::{OpenWarehouseError, Warehouse};

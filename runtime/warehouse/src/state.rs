@@ -1,9 +1,11 @@
-//! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, tokens.
+//! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, tokens,
+//! and who did what.
 //!
 //! One writer connection stands behind a mutex and checks uniqueness inside its transaction; readers
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
 mod access;
+mod audit;
 mod migrate;
 mod publishers;
 mod row;
@@ -25,6 +27,7 @@ use crate::open::{Database, OpenError, Patience};
 use crate::paths::Paths;
 
 pub use access::{Token, User};
+pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport};
 
 /// Why the state could not be read or written.
 #[derive(Debug, Error)]
@@ -274,7 +277,8 @@ pub(crate) mod tests {
     fn what_was_written_is_there_after_reopening_without_a_checkpoint() {
         let (folder, state) = state();
         state.set_bootstrap_code(&Digest::of(b"code")).unwrap();
-        assert_eq!(state.schema_version().unwrap(), (1, 1));
+        let (schema, newest) = state.schema_version().unwrap();
+        assert_eq!(schema, newest);
         drop(state);
         let state = State::open(&Paths::new(folder.path()).unwrap()).unwrap();
         assert_eq!(state.bootstrap_code().unwrap(), Some(Digest::of(b"code")));
