@@ -3,6 +3,7 @@
 //! Pure rules and plain data. Nothing here does I/O, knows an async runtime, or names a heavy
 //! dependency, so its tests take less than a second.
 
+pub mod access;
 pub mod address;
 pub mod cancel;
 pub mod capability;
@@ -14,6 +15,7 @@ pub mod host_rule;
 pub mod limits;
 pub mod manifest;
 pub mod names;
+pub mod people;
 pub mod ports;
 pub mod protocol;
 pub mod run;
@@ -22,6 +24,7 @@ pub mod source;
 pub mod sql_ident;
 pub mod table;
 
+pub use access::{Permission, Principal};
 pub use cancel::Cancel;
 pub use capability::Capabilities;
 pub use connector::{Publisher, Version};
@@ -31,6 +34,7 @@ pub use host_rule::HostRule;
 pub use limits::Limits;
 pub use manifest::Manifest;
 pub use names::{Alias, ConnectorName, SlotName, SourceName, TableName};
+pub use people::{DataPackage, Grant, Group, Membership, Origin, Token, TokenKind, User};
 pub use run::{Operation, Run, RunId, RunState};
 pub use secret::Secret;
 pub use source::Source;
