@@ -1,0 +1,297 @@
+//! Passwords: hashed with argon2id, compared in the same time whether or not there is a user, and
+//! never more of them at once than leaves the server free for other work.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use domain::Secret;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+/// Memory in KiB, passes and lanes: the first choice of OWASP's cheat sheet for argon2id.
+const MEMORY: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Beyond this a "password" is an attempt to keep the server busy.
+const MAX_BYTES: usize = 1024;
+/// Sign-ins that wait for their turn; more are told to come back.
+const MOST_WAITING: usize = 200;
+
+/// Passwords that are tried first everywhere.
+const COMMON: [&str; 24] = [
+    "password",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "password1",
+    "password123",
+    "qwertyuiop",
+    "qwerty123",
+    "iloveyou",
+    "admin123",
+    "letmein1",
+    "welcome1",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "trustno1",
+    "abc12345",
+    "passw0rd",
+    "p@ssw0rd",
+    "changeme",
+    "11111111",
+    "00000000",
+];
+
+/// Why a password is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PasswordError {
+    /// Too short.
+    #[error("Password must be at least {0} characters")]
+    Short(usize),
+    /// Too long.
+    #[error("Password must be at most {MAX_BYTES} bytes")]
+    Long,
+    /// One of those that are guessed first, or made from the user's own address.
+    #[error("This password is guessed too easily; choose another")]
+    Guessable,
+    /// The system gave no random bytes.
+    #[error("the password cannot be hashed: {0}")]
+    Hash(String),
+}
+
+/// Too many sign-ins wait already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("Too many sign-ins at once; try again in a moment")]
+pub struct Busy;
+
+/// Whether a password was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was; its hash is by the present rules, or should be replaced.
+    Right {
+        /// Whether to hash it anew.
+        rehash: bool,
+    },
+    /// It was not, or there is none.
+    Wrong,
+}
+
+/// Whether a new password may be used by the holder of this address.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(password: &Secret, email: &str, min_length: usize) -> Result<(), PasswordError> {
+    let text = String::from_utf8_lossy(password.expose());
+    if text.chars().count() < min_length {
+        return Err(PasswordError::Short(min_length));
+    }
+    if text.len() > MAX_BYTES {
+        return Err(PasswordError::Long);
+    }
+    let (lower, email) = (text.to_lowercase(), email.to_lowercase());
+    let name = email.split('@').next().unwrap_or_default();
+    let first = lower.chars().next();
+    let is_one_letter = lower.chars().all(|letter| Some(letter) == first);
+    if COMMON.contains(&lower.as_str()) || lower == email || lower == name || is_one_letter {
+        return Err(PasswordError::Guessable);
+    }
+    Ok(())
+}
+
+/// Hashes a password, with a salt of its own, as a PHC string. Takes tens of milliseconds.
+///
+/// # Errors
+/// [`PasswordError::Hash`].
+pub fn hash(password: &Secret) -> Result<String, PasswordError> {
+    let hash = |error: &dyn std::fmt::Display| PasswordError::Hash(error.to_string());
+    let hasher = hasher().map_err(|error| hash(&error))?;
+    let hashed = hasher.hash_password(password.expose());
+    Ok(hashed.map_err(|error| hash(&error))?.to_string())
+}
+
+/// Compares a password with the hash of the user's, and takes as long where there is none.
+pub fn verify(stored: Option<&str>, given: &Secret) -> Verdict {
+    if given.expose().len() > MAX_BYTES {
+        return Verdict::Wrong;
+    }
+    let parsed = stored.and_then(|stored| PasswordHash::new(stored).ok());
+    let Some(parsed) = parsed else {
+        // What a hash costs is what tells; the result does not matter.
+        let _ = hash(given);
+        return Verdict::Wrong;
+    };
+    match Argon2::default().verify_password(given.expose(), &parsed) {
+        Ok(()) => Verdict::Right {
+            rehash: !is_current(&parsed),
+        },
+        Err(_) => Verdict::Wrong,
+    }
+}
+
+fn hasher() -> Result<Argon2<'static>, argon2::Error> {
+    let params = Params::new(MEMORY, PASSES, LANES, None)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn is_current(hash: &PasswordHash) -> bool {
+    Params::try_from(hash).is_ok_and(|params| {
+        (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES)
+    })
+}
+
+/// Lets few hash at once: a hundred sign-ins must not keep everybody else waiting.
+#[derive(Debug)]
+pub struct Gate {
+    places: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            // One processor stays free.
+            places: Semaphore::new(processors.saturating_sub(1).max(1)),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Gate {
+    /// Runs work that hashes, in its turn and on a thread that may block.
+    ///
+    /// # Errors
+    /// [`Busy`] when too many wait.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let place = Waiting::enter(&self.waiting)?;
+        let permit = self.places.acquire().await.map_err(|_| Busy)?;
+        drop(place);
+        let done = tokio::task::spawn_blocking(work).await;
+        drop(permit);
+        done.map_err(|_| Busy)
+    }
+}
+
+/// One who waits; also leaves when the request is given up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Result<Self, Busy> {
+        if count.fetch_add(1, Ordering::SeqCst) >= MOST_WAITING {
+            count.fetch_sub(1, Ordering::SeqCst);
+            return Err(Busy);
+        }
+        Ok(Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of argon2-cffi 23 with its defaults, as the predecessor stored it: the password is `correct horse`.
+    fn of_the_predecessor() -> String {
+        let params = Params::new(65536, 3, 4, None).unwrap();
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        hasher.hash_password(b"correct horse").unwrap().to_string()
+    }
+
+    #[test]
+    fn a_password_is_right_or_wrong_and_no_hash_is_like_another() {
+        let secret = Secret::new("correct horse");
+        let (first, second) = (hash(&secret).unwrap(), hash(&secret).unwrap());
+        assert_ne!(first, second);
+        assert!(
+            first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{first}"
+        );
+        assert_eq!(
+            verify(Some(&first), &secret),
+            Verdict::Right { rehash: false }
+        );
+        assert_eq!(
+            verify(Some(&first), &Secret::new("correct horsf")),
+            Verdict::Wrong
+        );
+        for stored in [
+            None,
+            Some(""),
+            Some("correct horse"),
+            Some("$argon2id$broken"),
+        ] {
+            assert_eq!(verify(stored, &secret), Verdict::Wrong, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn the_hashes_of_the_predecessor_work_and_are_to_be_replaced() {
+        let stored = of_the_predecessor();
+        assert!(stored.contains("m=65536,t=3,p=4"), "{stored}");
+        let verdict = verify(Some(&stored), &Secret::new("correct horse"));
+        assert_eq!(verdict, Verdict::Right { rehash: true });
+    }
+
+    #[test]
+    fn what_is_guessed_first_is_not_taken() {
+        let check = |text: &str| check(&Secret::new(text), "Ada.Lovelace@example.com", 8);
+        assert_eq!(check("correct horse"), Ok(()));
+        assert_eq!(check("päßwörtchen"), Ok(()));
+        assert_eq!(check("short"), Err(PasswordError::Short(8)));
+        assert_eq!(check(&"x".repeat(2000)), Err(PasswordError::Long));
+        for guessable in [
+            "Password123",
+            "ada.lovelace",
+            "ADA.lovelace@example.com",
+            "zzzzzzzzzz",
+        ] {
+            assert_eq!(
+                check(guessable),
+                Err(PasswordError::Guessable),
+                "{guessable}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_let_in_a_few_at_a_time_and_no_more_than_fit_wait() {
+        use std::sync::Arc;
+        let gate = Arc::new(Gate {
+            places: Semaphore::new(1),
+            waiting: AtomicUsize::new(MOST_WAITING),
+        });
+        assert_eq!(gate.run(|| 1).await, Err(Busy));
+        gate.waiting.store(0, Ordering::SeqCst);
+        let inside = Arc::new(AtomicUsize::new(0));
+        let crowd = (0..20).map(|_| {
+            let (gate, inside) = (gate.clone(), inside.clone());
+            tokio::spawn(async move {
+                let enter = move || {
+                    let others = inside.fetch_add(1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    others
+                };
+                gate.run(enter).await.unwrap()
+            })
+        });
+        for one in crowd.collect::<Vec<_>>() {
+            assert_eq!(one.await.unwrap(), 0, "another was inside");
+        }
+        assert_eq!(gate.waiting.load(Ordering::SeqCst), 0);
+    }
+}
