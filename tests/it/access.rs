@@ -53,7 +53,6 @@ fn every_route_needs_a_token_but_the_public_ones() {
                 "401 Missing or invalid Authorization header",
                 "{path}"
             );
-            assert_ne!(ask(&app, &method, &path).status, 401, "{method} {path}");
         } else {
             public.insert(format!("{method} {path}"));
         }

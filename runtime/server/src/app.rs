@@ -10,6 +10,8 @@ use ingest::Ingest;
 use jiff::Timestamp;
 use warehouse::{Catalog, State, Warehouse};
 
+use crate::auth::Directory;
+use crate::auth::rules::Rules;
 use crate::auth::token::TokenKeys;
 use crate::components::ComponentStore;
 use crate::config::Config;
@@ -32,6 +34,10 @@ pub(crate) struct App {
     pub(crate) credentials: Arc<CredentialStore>,
     /// Signs and checks tokens.
     pub(crate) tokens: TokenKeys,
+    /// Who may do what, in memory.
+    pub(crate) directory: Directory,
+    /// What each route demands.
+    pub(crate) rules: Rules,
     /// Templates and what is rendered once.
     pub(crate) pages: Pages,
     /// When the server started.
@@ -47,6 +53,12 @@ impl App {
     /// The tables as they are now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.warehouse.orchestrator.catalog()
+    }
+
+    /// Whether people reach the server by https, as configured: then cookies are for https alone.
+    pub(crate) fn is_https(&self) -> bool {
+        let url = self.config.http.public_url.as_ref();
+        url.is_some_and(|url| url.scheme() == "https")
     }
 
     /// Takes a removed source's tables out of sight, and its files away.

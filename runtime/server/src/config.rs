@@ -44,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) runs: Runs,
     pub(crate) queries: Queries,
     pub(crate) credentials: CredentialsKey,
+    pub(crate) auth: Auth,
     pub(crate) log: Log,
 }
 
@@ -101,6 +102,35 @@ pub(crate) struct Queries {
 pub(crate) struct CredentialsKey {
     /// The key file; by default `state/master.key` in the data folder, made at first start.
     pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// Who may come in, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// The longest life of a personal access token, in days.
+    pub(crate) token_max_days: u32,
+    /// Minutes that the token of a desktop program lives.
+    pub(crate) desktop_minutes: u32,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            token_max_days: 365,
+            desktop_minutes: 15,
+        }
+    }
+}
+
+impl Auth {
+    pub(crate) fn token_max_days(&self) -> i64 {
+        i64::from(self.token_max_days)
+    }
+
+    pub(crate) fn desktop_minutes(&self) -> i64 {
+        i64::from(self.desktop_minutes)
+    }
 }
 
 /// What is logged.

@@ -109,6 +109,7 @@ impl From<StateError> for ApiError {
         match error {
             StateError::AlreadyExists { .. } => Self::conflict("already-exists", detail),
             StateError::NotFound { .. } => Self::not_found("not-found", detail),
+            StateError::LastAdmin => Self::conflict("last-admin", detail),
             _ => Self::internal(error),
         }
     }

@@ -2,6 +2,7 @@
 //! readable errors.
 
 pub(crate) mod access_log;
+pub(crate) mod client_address;
 pub(crate) mod problems;
 pub(crate) mod request_id;
 pub(crate) mod security_headers;

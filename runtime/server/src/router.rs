@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -14,10 +14,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, health, publishers, query, runs, shapes, sources,
-    sync,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, me, packages, publishers,
+    query, runs, shapes, sources, sync, tokens, users,
 };
 use crate::app::AppState;
+use crate::auth::guard;
 use crate::config;
 use crate::middleware::{access_log, problems, request_id, security_headers};
 use crate::web;
@@ -72,6 +73,43 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(query::run_query))
 }
 
+/// Who may come in, and what they may do.
+fn access_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(me::get_me))
+        .routes(routes!(grants::my_access))
+        .routes(routes!(tokens::logout))
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::get_token, tokens::revoke_token))
+        .routes(routes!(tokens::desktop_token))
+        .routes(routes!(tokens::list_all_tokens))
+        .routes(routes!(tokens::revoke_any_token))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(
+            users::get_user,
+            users::update_user,
+            users::delete_user
+        ))
+        .routes(routes!(users::deactivate_user))
+        .routes(routes!(users::activate_user))
+        .routes(routes!(groups::list_groups, groups::create_group))
+        .routes(routes!(
+            groups::get_group,
+            groups::update_group,
+            groups::delete_group
+        ))
+        .routes(routes!(groups::list_members, groups::add_member))
+        .routes(routes!(groups::remove_member))
+        .routes(routes!(grants::list_resource_types))
+        .routes(routes!(grants::list_grants, grants::create_grant))
+        .routes(routes!(grants::delete_grant))
+        .routes(routes!(grants::list_memberships, grants::add_membership))
+        .routes(routes!(grants::remove_membership))
+        .routes(routes!(grants::effective_access))
+        .routes(routes!(packages::list_packages))
+        .routes(routes!(packages::put_package, packages::delete_package))
+}
+
 /// Requests that take as long as their body.
 fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -100,6 +138,7 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
     let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
         .merge(
             quick_routes()
+                .merge(access_routes())
                 // Refuses by the length that is declared, before anything is read.
                 .layer(RequestBodyLimitLayer::new(MAX_JSON))
                 .layer(timeout),
@@ -152,9 +191,10 @@ fn is_error(status: &str) -> bool {
 
 /// Everything that the server answers.
 pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
-    let everything = api.merge(pages()).with_state(app);
-    // From the inside out.
-    everything
+    // From the inside out. The guard stands before routes only: what is no route is not found.
+    api.merge(pages())
+        .route_layer(from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
         .layer(CatchPanicLayer::custom(problems::panicked))
         .layer(from_fn(problems::explain))
         .layer(map_response(security_headers::add))
@@ -165,6 +205,7 @@ pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::rules;
 
     #[test]
     fn every_operation_has_a_summary_a_tag_and_an_error() {
@@ -179,6 +220,33 @@ mod tests {
                 let error = &operation["responses"]["default"]["content"];
                 assert!(error["application/problem+json"].is_object(), "{what}");
             }
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_rule_and_every_rule_is_a_route() {
+        let (_, document) = api(&config::Http::default());
+        let mut described: Vec<(String, String)> = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                described.push((method.to_uppercase(), path.clone()));
+            }
+        }
+        let rules = rules::Rules::new();
+        for (method, path) in &described {
+            let method = method.parse().unwrap();
+            assert!(
+                rules.demand(&method, path).is_some(),
+                "{method} {path} has no rule"
+            );
+        }
+        for (method, path) in rules::known() {
+            let is_page = !path.starts_with("/api/") && !path.starts_with("/auth/");
+            let known = (method.to_owned(), path.to_owned());
+            assert!(
+                is_page || described.contains(&known),
+                "{known:?} is no route"
+            );
         }
     }
 

@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use warehouse::{State, Warehouse};
 
 use crate::app::{App, AppState};
+use crate::auth::Directory;
+use crate::auth::rules::Rules;
 use crate::auth::token::{TokenKeys, code_hash, new_code};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::components::ComponentStore;
@@ -77,8 +79,11 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     });
     let (api, document) = router::api(&config.http);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
+    let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
         config,
+        directory,
+        rules: Rules::new(),
         warehouse,
         ingest,
         components,

@@ -19,7 +19,7 @@ pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
 pub use state::{
-    AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, State, StateError,
-    Token, User,
+    AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, Link, State,
+    StateError, UserChange,
 };
 pub use warehouse::{OpenWarehouseError, Warehouse};

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use domain::SourceName;
 use thiserror::Error;
@@ -134,6 +135,9 @@ pub struct DirLock {
     _file: File,
 }
 
+/// How long a lock is waited for whose holder is dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Creates the data folder where it is missing, and locks it.
 ///
 /// # Errors
@@ -148,16 +152,7 @@ pub fn lock_data_dir(paths: &Paths) -> Result<DirLock, DirError> {
         .truncate(false)
         .open(paths.root.join("sluice.lock"))
         .map_err(|source| paths.unwritable(source))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(DirError::Held {
-                folder: paths.root.clone(),
-                pid: holder(&mut file),
-            });
-        }
-        Err(TryLockError::Error(source)) => return Err(paths.unwritable(source)),
-    }
+    take(&mut file, paths)?;
     let write = |file: &mut File| {
         file.set_len(0)?;
         file.rewind()?;
@@ -167,8 +162,33 @@ pub fn lock_data_dir(paths: &Paths) -> Result<DirLock, DirError> {
     Ok(DirLock { _file: file })
 }
 
+/// Takes the lock. A server that was killed while it started a child leaves the lock to that child
+/// for the moment until it has become another program: a holder that is dead is waited for.
+fn take(file: &mut File, paths: &Paths) -> Result<(), DirError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(paths.unwritable(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let pid = holder(file);
+        if began.elapsed() > PATIENCE || is_alive(&pid) {
+            let folder = paths.root.clone();
+            return Err(DirError::Held { folder, pid });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_alive(pid: &str) -> bool {
+    // Where there is no /proc, nobody is waited for.
+    !Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists()
+}
+
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
+    let _ = file.rewind();
     let read = file.take(32).read_to_string(&mut text);
     match (read, text.trim()) {
         (Ok(_), pid) if !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) => {
@@ -195,6 +215,29 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
         lock_data_dir(&paths).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_a_dead_server_left_to_a_child_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::new(folder.path()).unwrap();
+        let left = lock_data_dir(&paths).unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let pid = dead.id();
+        dead.wait().unwrap();
+        std::fs::write(folder.path().join("sluice.lock"), pid.to_string()).unwrap();
+        let (tried, trying) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                tried.send(()).unwrap();
+                lock_data_dir(&paths).map(drop)
+            });
+            trying.recv().unwrap();
+            // Long enough that whoever does not wait has given up.
+            std::thread::sleep(Duration::from_millis(50));
+            drop(left);
+            second.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -1,19 +1,24 @@
-//! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, tokens,
-//! and who did what.
+//! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, groups,
+//! grants, tokens, and the audit of what was done.
 //!
 //! One writer connection stands behind a mutex and checks uniqueness inside its transaction; readers
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
-mod access;
 mod audit;
+mod bootstrap;
+mod grants;
+mod groups;
 mod migrate;
 mod publishers;
 mod row;
 mod runs;
 mod sources;
+mod tokens;
+mod users;
 mod versions;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use domain::connector::Version;
@@ -26,8 +31,9 @@ use thiserror::Error;
 use crate::open::{Database, OpenError, Patience};
 use crate::paths::Paths;
 
-pub use access::{Token, User};
 pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport};
+pub use tokens::Link;
+pub use users::UserChange;
 
 /// Why the state could not be read or written.
 #[derive(Debug, Error)]
@@ -48,6 +54,9 @@ pub enum StateError {
         /// The name that was asked for.
         name: String,
     },
+    /// Nobody could let anybody in any more.
+    #[error("this would leave no active admin")]
+    LastAdmin,
     /// The file is not a database, or damaged.
     #[error(
         "the state file `{path}` is damaged; stop the server, move the file away, and put back a backup or a copy that a migration left beside it"
@@ -126,9 +135,9 @@ impl From<duckdb::Error> for StateError {
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         match &error {
-            StateError::AlreadyExists { .. } | StateError::NotFound { .. } => {
-                Self::config(error.to_string())
-            }
+            StateError::AlreadyExists { .. }
+            | StateError::NotFound { .. }
+            | StateError::LastAdmin => Self::config(error.to_string()),
             StateError::Storage(_) => Self::limit(error.to_string()),
             _ => Self::bug(error.to_string()),
         }
@@ -157,6 +166,7 @@ pub struct State {
     // Before the database, so that the file is closed before its path is given back.
     readers: Mutex<Connection>,
     writer: Mutex<Database>,
+    access_changes: AtomicU64,
 }
 
 impl State {
@@ -173,6 +183,7 @@ impl State {
         Ok(Self {
             readers: Mutex::new(readers),
             writer: Mutex::new(database),
+            access_changes: AtomicU64::new(0),
         })
     }
 
@@ -182,6 +193,12 @@ impl State {
     /// [`StateError::Storage`].
     pub fn schema_version(&self) -> Result<(u32, u32), StateError> {
         Ok((self.read(migrate::version)?, migrate::NEWEST))
+    }
+
+    /// Grows with every change of who may do what, after the change can be read. Whoever keeps some of
+    /// that in memory compares this with what it was, and so cannot serve what has been taken back.
+    pub fn access_changes(&self) -> u64 {
+        self.access_changes.load(Ordering::SeqCst)
     }
 
     /// Moves what was written from the log into the file; for an orderly end.
@@ -218,6 +235,16 @@ impl State {
         transaction.commit()?;
         Ok(result)
     }
+
+    /// Writes what decides who may do what.
+    fn write_access<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let result = self.write(work)?;
+        self.access_changes.fetch_add(1, Ordering::SeqCst);
+        Ok(result)
+    }
 }
 
 impl Store for State {
@@ -245,6 +272,11 @@ impl Store for State {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use domain::access::Scopes;
+    use domain::people::ADMINS;
+    use domain::{Group, Membership, Origin, Token, TokenKind, User};
+    use jiff::{Timestamp, ToSpan as _};
+    use uuid::Uuid;
 
     pub(crate) fn state() -> (tempfile::TempDir, State) {
         let folder = tempfile::tempdir().unwrap();
@@ -252,6 +284,58 @@ pub(crate) mod tests {
         paths.create().unwrap();
         let state = State::open(&paths).unwrap();
         (folder, state)
+    }
+
+    /// An entry that says little.
+    pub(crate) fn entry() -> AuditEntry {
+        AuditEntry::new("test")
+    }
+
+    /// A token of a user, whose text is this.
+    pub(crate) fn token(user: &User, text: &[u8]) -> Token {
+        let now = Timestamp::now();
+        Token {
+            id: Uuid::now_v7(),
+            user: user.id,
+            kind: TokenKind::Personal,
+            name: "a token".into(),
+            hash: Digest::of(text),
+            scopes: Scopes::All,
+            created_at: now,
+            expires_at: now + 24.hours(),
+            last_used_at: None,
+            last_used_from: None,
+            revoked_at: None,
+        }
+    }
+
+    /// A new admin.
+    pub(crate) fn admin(state: &State) -> User {
+        let user = User::new(&format!("{}@example.com", Uuid::now_v7()), "");
+        state.insert_user(&user, &entry()).unwrap();
+        let membership = Membership {
+            user: user.id,
+            group: ADMINS,
+            origin: Origin::Seed,
+            added_at: user.created_at,
+            added_by: None,
+        };
+        state.insert_member(&membership, &entry()).unwrap();
+        user
+    }
+
+    /// A new group.
+    pub(crate) fn group(state: &State, name: &str) -> Group {
+        let group = Group {
+            id: Uuid::now_v7(),
+            name: name.into(),
+            description: String::new(),
+            origin: Origin::Manual,
+            created_at: Timestamp::now(),
+            created_by: None,
+        };
+        state.insert_group(&group, &entry()).unwrap();
+        group
     }
 
     #[test]
@@ -277,8 +361,8 @@ pub(crate) mod tests {
     fn what_was_written_is_there_after_reopening_without_a_checkpoint() {
         let (folder, state) = state();
         state.set_bootstrap_code(&Digest::of(b"code")).unwrap();
-        let (schema, newest) = state.schema_version().unwrap();
-        assert_eq!(schema, newest);
+        let (current, newest) = state.schema_version().unwrap();
+        assert_eq!(current, newest);
         drop(state);
         let state = State::open(&Paths::new(folder.path()).unwrap()).unwrap();
         assert_eq!(state.bootstrap_code().unwrap(), Some(Digest::of(b"code")));

@@ -1,18 +1,20 @@
 //! `/auth/bootstrap`: whoever holds the one-time code becomes the first admin.
 
 use axum::Json;
-use jiff::Timestamp;
+use domain::access::Scopes;
+use domain::{TokenKind, User};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use warehouse::User;
 
+use super::users::check_email;
 use crate::app::{App, AppState, blocking};
-use crate::auth::token::code_hash;
+use crate::auth::by::Origin;
+use crate::auth::token::{Wanted, code_hash};
 use crate::error::{ApiError, ApiResult};
 
-/// Longer than any address that mail is delivered to.
-const MAX_EMAIL: usize = 254;
+const ADMIN: &str = "admin";
 
 /// Who claims the server.
 #[derive(Deserialize, ToSchema)]
@@ -21,9 +23,8 @@ pub(crate) struct Claim {
     pub(crate) email: String,
     /// The code that the server printed at its start.
     pub(crate) code: String,
-    /// Taken and not used yet: the predecessor's clients send it.
+    /// As people call the admin.
     #[serde(default)]
-    #[expect(dead_code, reason = "old clients send it")]
     pub(crate) name: Option<String>,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Claimed {
     /// The user's address.
     email: String,
     /// `admin`.
-    role: String,
+    role: &'static str,
 }
 
 /// Makes the first admin.
@@ -49,27 +50,34 @@ pub(crate) struct Claimed {
 #[utoipa::path(post, path = "/auth/bootstrap", tag = "auth", security(()), request_body = Claim,
     responses((status = 200, body = Claimed), (status = 403, description = "The code is wrong or used")))]
 pub(crate) async fn claim_server(
+    origin: Origin,
     app: AppState,
     Json(claim): Json<Claim>,
 ) -> ApiResult<Json<Claimed>> {
-    blocking(move || self::claim(&app, &claim)).await.map(Json)
+    blocking(move || self::claim(&app, &origin, &claim))
+        .await
+        .map(Json)
 }
 
 /// The same for the setup page.
-pub(crate) fn claim(app: &App, claim: &Claim) -> ApiResult<Claimed> {
+pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Claimed> {
     let email = claim.email.trim();
     check_email(email)?;
-    let now = Timestamp::now();
-    let user = User {
-        id: Uuid::now_v7(),
-        email: email.to_owned(),
-        role: "admin".into(),
-        created_at: now,
+    let user = User::new(email, claim.name.as_deref().unwrap_or_default().trim());
+    let wanted = Wanted {
+        kind: TokenKind::Personal,
+        name: "first token",
+        scopes: Scopes::All,
+        valid: SignedDuration::from_hours(24 * app.config.auth.token_max_days()),
     };
-    let (text, token) = app.tokens.issue(&user, now).map_err(ApiError::internal)?;
+    let (text, token) = app
+        .tokens
+        .issue(&user, ADMIN, &wanted, Timestamp::now())
+        .map_err(ApiError::internal)?;
+    let entry = origin.entry("server.claim", format!("user:{}", user.id));
     if !app
         .state()
-        .claim_bootstrap(&code_hash(&claim.code), &user, &token)?
+        .claim_bootstrap(&code_hash(&claim.code), &user, &token, &entry)?
     {
         return Err(ApiError::forbidden(
             "The code is wrong or was used; the server prints a valid one at its start while nobody has claimed it",
@@ -81,39 +89,6 @@ pub(crate) fn claim(app: &App, claim: &Claim) -> ApiResult<Claimed> {
         token_type: "bearer",
         user_id: user.id,
         email: user.email,
-        role: user.role,
+        role: ADMIN,
     })
-}
-
-fn check_email(email: &str) -> ApiResult<()> {
-    let (name, host) = email.split_once('@').unwrap_or_default();
-    let plain = !email.chars().any(|c| c.is_control() || c.is_whitespace());
-    if name.is_empty() || host.is_empty() || email.len() > MAX_EMAIL || !plain {
-        return Err(ApiError::invalid(
-            "email-invalid",
-            "`email` is not an e-mail address such as `ada@example.com`",
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_an_address_is_refused() {
-        assert!(check_email("ada@example.com").is_ok());
-        for email in [
-            "",
-            "ada",
-            "@b",
-            "a@",
-            "a b@c",
-            "a@b\n",
-            &format!("a@{}", "b".repeat(300)),
-        ] {
-            assert!(check_email(email).is_err(), "{email:?}");
-        }
-    }
 }

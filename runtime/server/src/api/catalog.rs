@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::sync::connectors;
 use crate::app::{AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::{By, may_read};
 use crate::error::ApiResult;
 
 /// All tables.
@@ -36,13 +36,14 @@ pub(crate) struct TableView {
     query_mode: &'static str,
 }
 
-/// Lists the tables.
+/// Lists the tables that you may read.
 #[utoipa::path(get, path = "/api/catalog/tables", tag = "data", responses((status = 200, body = Tables)))]
-pub(crate) async fn list_tables(_: Principal, app: AppState) -> ApiResult<Json<Tables>> {
+pub(crate) async fn list_tables(by: By, app: AppState) -> ApiResult<Json<Tables>> {
     blocking(move || {
         let connectors = connectors(&app)?;
         let catalog = app.catalog();
-        let tables = catalog.tables.iter().map(|table| TableView {
+        let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
+        let tables = mine.map(|table| TableView {
             id: table.name.to_string(),
             name: table.name.to_string(),
             description: table.description.clone(),

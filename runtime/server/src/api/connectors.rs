@@ -7,10 +7,11 @@ use bytes::Bytes;
 use domain::{Digest, Manifest, Version};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
 
 /// One immutable build of a connector.
@@ -68,7 +69,7 @@ pub(crate) struct Connectors {
 /// Lists the versions of all connectors, newest first.
 #[utoipa::path(get, path = "/api/connectors", tag = "connectors",
     responses((status = 200, body = Connectors)))]
-pub(crate) async fn list_connectors(_: Principal, app: AppState) -> ApiResult<Json<Connectors>> {
+pub(crate) async fn list_connectors(app: AppState) -> ApiResult<Json<Connectors>> {
     let versions = blocking(move || Ok(app.state().versions()?)).await?;
     let connectors = versions.into_iter().map(VersionView::from).collect();
     Ok(Json(Connectors { connectors }))
@@ -84,13 +85,20 @@ pub(crate) async fn list_connectors(_: Principal, app: AppState) -> ApiResult<Js
         (status = 400, description = "It is not a component, unsigned, altered, of an unknown publisher, or of an unknown interface"),
         (status = 413, description = "It is too large")))]
 pub(crate) async fn upload_connector(
-    principal: Principal,
+    by: By,
     app: AppState,
     component: Bytes,
 ) -> ApiResult<(StatusCode, Json<VersionView>)> {
-    let version = blocking(move || Ok(app.components.upload(&component)?)).await?;
-    tracing::info!(digest = %version.digest, connector = %version.manifest.name,
-        publisher = version.publisher, user = %principal.user, "a connector was uploaded");
+    let version = blocking(move || {
+        let version = app.components.upload(&component)?;
+        let what = json!({"connector": version.manifest.name, "publisher": version.publisher});
+        let entry = by.entry_with("connector.upload", on(&version.digest), what);
+        app.state().audit(&entry)?;
+        tracing::info!(digest = %version.digest, connector = %version.manifest.name,
+            publisher = version.publisher, user = %by.user, "a connector was uploaded");
+        Ok(version)
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(version.into())))
 }
 
@@ -99,7 +107,6 @@ pub(crate) async fn upload_connector(
     params(("digest" = String, Path, description = "The version")),
     responses((status = 200, body = VersionView), (status = 404)))]
 pub(crate) async fn get_connector(
-    _: Principal,
     app: AppState,
     Path(digest): Path<Digest>,
 ) -> ApiResult<Json<VersionView>> {
@@ -111,11 +118,11 @@ pub(crate) async fn get_connector(
     params(("digest" = String, Path, description = "The version")),
     responses((status = 200, body = VersionView), (status = 404)))]
 pub(crate) async fn trust_connector(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(digest): Path<Digest>,
 ) -> ApiResult<Json<VersionView>> {
-    set_trusted(principal, app, digest, true).await
+    set_trusted(by, app, digest, true).await
 }
 
 /// Trusts a version no more: no further run of it starts.
@@ -123,27 +130,36 @@ pub(crate) async fn trust_connector(
     params(("digest" = String, Path, description = "The version")),
     responses((status = 200, body = VersionView), (status = 404)))]
 pub(crate) async fn revoke_connector(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(digest): Path<Digest>,
 ) -> ApiResult<Json<VersionView>> {
-    set_trusted(principal, app, digest, false).await
+    set_trusted(by, app, digest, false).await
 }
 
 async fn set_trusted(
-    principal: Principal,
+    by: By,
     app: AppState,
     digest: Digest,
     trusted: bool,
 ) -> ApiResult<Json<VersionView>> {
-    tracing::info!(%digest, trusted, user = %principal.user, "the trust in a version is being changed");
+    tracing::info!(%digest, trusted, user = %by.user, "the trust in a version is being changed");
     blocking(move || {
         find(&app, &digest)?;
         app.state().set_trusted(&digest, trusted)?;
+        let action = match trusted {
+            true => "connector.trust",
+            false => "connector.revoke",
+        };
+        app.state().audit(&by.entry(action, on(&digest)))?;
         find(&app, &digest)
     })
     .await
     .map(Json)
+}
+
+fn on(version: &Digest) -> String {
+    format!("version:{version}")
 }
 
 fn find(app: &App, digest: &Digest) -> ApiResult<VersionView> {

@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use domain::{QueryMode, TableName};
 use tower_http::services::ServeFile;
-use warehouse::Catalog;
+use warehouse::{Catalog, CatalogTable};
 
 use crate::app::{App, AppState};
-use crate::auth::Principal;
+use crate::auth::{By, may_read};
 use crate::error::{ApiError, ApiResult};
 
 /// Downloads a table as a parquet file.
@@ -27,17 +27,17 @@ use crate::error::{ApiError, ApiResult};
         (status = 304, description = "You have it"), (status = 404),
         (status = 409, description = "It is not one file")))]
 pub(crate) async fn download_table(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(table): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     // Only names that the catalogue knows lead to a file.
-    let (name, mut response) = match serve(&app, &table, &method, &headers).await? {
+    let (name, mut response) = match serve(&app, &by, &table, &method, &headers).await? {
         // A publish took the file away after it was looked up; the catalogue names the new one.
         (_, gone) if gone.status() == StatusCode::NOT_FOUND => {
-            serve(&app, &table, &method, &headers).await?
+            serve(&app, &by, &table, &method, &headers).await?
         }
         served => served,
     };
@@ -57,11 +57,12 @@ pub(crate) async fn download_table(
 /// The table's name and its file, or the part of it that the request's headers ask for.
 async fn serve(
     app: &App,
+    by: &By,
     table: &str,
     method: &Method,
     headers: &HeaderMap,
 ) -> ApiResult<(TableName, Response)> {
-    let (name, file) = find(&app.catalog(), table)?;
+    let (name, file) = find(&app.catalog(), table, |table| may_read(by, table))?;
     let mut request = axum::http::Request::new(());
     method.clone_into(request.method_mut());
     headers.clone_into(request.headers_mut());
@@ -69,11 +70,17 @@ async fn serve(
     Ok((name, served.map_err(ApiError::internal)?.map(Body::new)))
 }
 
-fn find(catalog: &Catalog, table: &str) -> ApiResult<(TableName, PathBuf)> {
+/// The file of a table. One that may not be read is answered like one that is not there.
+fn find(
+    catalog: &Catalog,
+    table: &str,
+    may_read: impl Fn(&CatalogTable) -> bool,
+) -> ApiResult<(TableName, PathBuf)> {
     if TableName::parse(table).is_err() {
         return Err(ApiError::not_found("table-not-found", "Table not found"));
     }
-    let found = catalog.table(table).ok_or_else(|| {
+    let found = catalog.table(table).filter(|found| may_read(found));
+    let found = found.ok_or_else(|| {
         ApiError::not_found("table-not-found", format!("Table '{table}' not found"))
     })?;
     match (found.query_mode, found.files.as_slice()) {
@@ -97,7 +104,7 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
     use std::sync::Arc;
-    use warehouse::{CatalogTable, TableFile};
+    use warehouse::TableFile;
 
     fn catalog(query_mode: QueryMode, files: usize) -> Catalog {
         let file = |number| TableFile {
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_table_of_one_file_is_found_without_regard_to_case() {
-        let (name, file) = find(&catalog(QueryMode::Local, 1), "orders").unwrap();
+        let (name, file) = find(&catalog(QueryMode::Local, 1), "orders", |_| true).unwrap();
         assert_eq!(
             (name.as_str(), file),
             ("Orders", PathBuf::from("/data/0.parquet"))
@@ -138,14 +145,17 @@ mod tests {
         let local = catalog(QueryMode::Local, 1);
         for name in ["..", "../state", "a/b", "", "nothing"] {
             assert_eq!(
-                find(&local, name).unwrap_err().code,
+                find(&local, name, |_| true).unwrap_err().code,
                 "table-not-found",
                 "{name}"
             );
         }
-        let parts = find(&catalog(QueryMode::Local, 2), "orders").unwrap_err();
+        let hidden = find(&local, "orders", |_| false).unwrap_err();
+        let missing = find(&local, "nothing", |_| true).unwrap_err();
+        assert_eq!(hidden.detail.replace("orders", "nothing"), missing.detail);
+        let parts = find(&catalog(QueryMode::Local, 2), "orders", |_| true).unwrap_err();
         assert_eq!(parts.code, "table-in-parts");
-        let remote = find(&catalog(QueryMode::Remote, 0), "orders").unwrap_err();
+        let remote = find(&catalog(QueryMode::Remote, 0), "orders", |_| true).unwrap_err();
         assert_eq!(remote.code, "table-remote");
     }
 }

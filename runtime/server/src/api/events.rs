@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::runs;
 use crate::app::{AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::By;
 use crate::error::ApiResult;
 
 /// Follows a run.
@@ -24,15 +24,17 @@ use crate::error::ApiResult;
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 404)))]
 pub(crate) async fn follow_run(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(id): Path<RunId>,
 ) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let watched = app.clone();
     // Watched before the state is read, so that no change falls between the two.
-    let events = match app.ingest.watch(id) {
+    let watch = app.ingest.watch(id);
+    let run = blocking(move || runs::find(&watched, &by, id)).await?;
+    let events = match watch {
         Some(watch) => live(watch).left_stream(),
-        None => ended(blocking(move || runs::find(&watched, id)).await?).right_stream(),
+        None => ended(run).right_stream(),
     };
     let events = events.filter_map(async |event| encode(&event).map(Ok));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))

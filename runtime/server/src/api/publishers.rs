@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use domain::Publisher;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::shapes;
 use crate::app::{AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
 
 const MAX_NAME: usize = 100;
@@ -25,7 +26,7 @@ pub(crate) struct Publishers {
 /// Lists the publishers.
 #[utoipa::path(get, path = "/api/publishers", tag = "publishers",
     responses((status = 200, body = Publishers)))]
-pub(crate) async fn list_publishers(_: Principal, app: AppState) -> ApiResult<Json<Publishers>> {
+pub(crate) async fn list_publishers(app: AppState) -> ApiResult<Json<Publishers>> {
     let publishers = blocking(move || Ok(app.state().publishers()?)).await?;
     Ok(Json(Publishers { publishers }))
 }
@@ -43,14 +44,20 @@ pub(crate) struct NewPublisher {
 #[utoipa::path(post, path = "/api/publishers", tag = "publishers", request_body = NewPublisher,
     responses((status = 201, body = shapes::Publisher), (status = 409, description = "The name or the key is there")))]
 pub(crate) async fn create_publisher(
-    principal: Principal,
+    by: By,
     app: AppState,
     Json(new): Json<NewPublisher>,
 ) -> ApiResult<(StatusCode, Json<Publisher>)> {
     let publisher = check(&new)?;
     let added = publisher.clone();
-    blocking(move || Ok(app.state().add_publisher(&added)?)).await?;
-    tracing::info!(publisher = publisher.name, user = %principal.user, "a publisher is trusted");
+    tracing::info!(publisher = publisher.name, user = %by.user, "a publisher is being trusted");
+    blocking(move || {
+        app.state().add_publisher(&added)?;
+        let what = json!({"public_key": added.public_key});
+        let entry = by.entry_with("publisher.create", on(&added.name), what);
+        Ok(app.state().audit(&entry)?)
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(publisher)))
 }
 
@@ -61,13 +68,23 @@ pub(crate) async fn create_publisher(
     params(("name" = String, Path, description = "The publisher")),
     responses((status = 204), (status = 404)))]
 pub(crate) async fn delete_publisher(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(name): Path<String>,
 ) -> ApiResult<StatusCode> {
-    tracing::info!(publisher = name, user = %principal.user, "a publisher is trusted no more");
-    blocking(move || Ok(app.state().remove_publisher(&name)?)).await?;
+    tracing::info!(publisher = name, user = %by.user, "a publisher is trusted no more");
+    blocking(move || {
+        app.state().remove_publisher(&name)?;
+        Ok(app
+            .state()
+            .audit(&by.entry("publisher.delete", on(&name)))?)
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn on(publisher: &str) -> String {
+    format!("publisher:{publisher}")
 }
 
 fn check(new: &NewPublisher) -> ApiResult<Publisher> {

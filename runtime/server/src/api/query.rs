@@ -5,10 +5,10 @@ use domain::Cancel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use warehouse::{QueryOptions, QueryResult, Scope};
+use warehouse::{QueryOptions, QueryResult};
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::By;
 use crate::error::ApiResult;
 
 /// As the predecessor's clients expect.
@@ -50,13 +50,13 @@ impl Drop for CancelOnDrop {
 #[utoipa::path(post, path = "/api/query", tag = "data", request_body = Question,
     responses((status = 200, body = Answer), (status = 400, description = "It is not one SELECT over tables, or fails")))]
 pub(crate) async fn run_query(
-    _: Principal,
+    by: By,
     app: AppState,
     Json(question): Json<Question>,
 ) -> ApiResult<Json<Answer>> {
     let cancel = CancelOnDrop(Cancel::new());
     let token = cancel.0.clone();
-    let result = blocking(move || ask(&app, &question, token)).await?;
+    let result = blocking(move || ask(&app, &by, &question, token)).await?;
     Ok(Json(Answer {
         row_count: result.row_count,
         truncated: result.truncated,
@@ -65,7 +65,7 @@ pub(crate) async fn run_query(
     }))
 }
 
-fn ask(app: &App, question: &Question, cancel: Cancel) -> ApiResult<QueryResult> {
+fn ask(app: &App, by: &By, question: &Question, cancel: Cancel) -> ApiResult<QueryResult> {
     let limits = &app.config.queries;
     let options = QueryOptions {
         limit: question.limit.unwrap_or(DEFAULT_LIMIT).min(limits.max_rows),
@@ -74,5 +74,6 @@ fn ask(app: &App, question: &Question, cancel: Cancel) -> ApiResult<QueryResult>
         ..QueryOptions::default()
     };
     let engine = &app.warehouse.queries;
-    Ok(engine.query(&Scope::All, &question.sql, &options)?)
+    let scope = app.directory.scope(by, &app.catalog());
+    Ok(engine.query(&scope, &question.sql, &options)?)
 }

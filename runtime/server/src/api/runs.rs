@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use domain::run::{EgressRow, LogLine};
 use domain::{Operation, Run, RunId, SourceName, TableInfo, TableName};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::shapes;
+use super::{shapes, sources};
 use crate::app::{App, AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::{By, may_run};
 use crate::error::{ApiError, ApiResult};
 
 const DEFAULT_RUNS: u32 = 50;
@@ -52,7 +53,7 @@ pub(crate) struct StartRun {
         (status = 409, description = "It is running already, or its version is not trusted"),
         (status = 422, description = "The version asks for more than was granted")))]
 pub(crate) async fn start_run(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(name): Path<SourceName>,
     body: Option<Json<StartRun>>,
@@ -60,8 +61,16 @@ pub(crate) async fn start_run(
     let start = body.map(|Json(start)| start).unwrap_or_default();
     let operation = start.operation.unwrap_or(Operation::Sync);
     let tables = start.tables.unwrap_or_default();
-    let run = blocking(move || Ok(app.ingest.start(&name, operation, tables)?)).await?;
-    tracing::info!(run = %run.id, source = %run.source, user = %principal.user, "run {} was started", run.id);
+    let run = blocking(move || {
+        sources::find_runnable(&app, &by, &name)?;
+        let run = app.ingest.start(&name, operation, tables)?;
+        let what = json!({"run": run.id, "operation": operation.as_str()});
+        let entry = by.entry_with("run.start", format!("source:{name}"), what);
+        app.state().audit(&entry)?;
+        tracing::info!(run = %run.id, source = %run.source, user = %by.user, "run {} was started", run.id);
+        Ok(run)
+    })
+    .await?;
     Ok((StatusCode::ACCEPTED, Json(run)))
 }
 
@@ -86,13 +95,17 @@ pub(crate) struct Runs {
 #[utoipa::path(get, path = "/api/runs", tag = "runs", params(RunFilter),
     responses((status = 200, body = Runs)))]
 pub(crate) async fn list_runs(
-    _: Principal,
+    by: By,
     app: AppState,
     Query(filter): Query<RunFilter>,
 ) -> ApiResult<Json<Runs>> {
     let limit = filter.limit.unwrap_or(DEFAULT_RUNS).clamp(1, MAX_RUNS);
     blocking(move || {
-        let runs = app.state().runs(filter.source.as_ref(), limit)?;
+        // Whoever may not see all runs gets those among the newest that may be seen.
+        let read = if by.is_admin { limit } else { MAX_RUNS };
+        let mut runs = app.state().runs(filter.source.as_ref(), read)?;
+        runs.retain(|run| may_run(&by, run.source.as_str()));
+        runs.truncate(limit as usize);
         Ok(Json(Runs { runs }))
     })
     .await
@@ -103,12 +116,12 @@ pub(crate) async fn list_runs(
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, body = RunView), (status = 404)))]
 pub(crate) async fn get_run(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(id): Path<RunId>,
 ) -> ApiResult<Json<RunView>> {
     blocking(move || {
-        let run = find(&app, id)?;
+        let run = find(&app, &by, id)?;
         let tables = app.ingest.discovered(id);
         Ok(Json(RunView { run, tables }))
     })
@@ -122,15 +135,17 @@ pub(crate) async fn get_run(
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, body = shapes::Run), (status = 404), (status = 409, description = "It has ended")))]
 pub(crate) async fn cancel_run(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(id): Path<RunId>,
 ) -> ApiResult<Json<Run>> {
-    tracing::info!(run = %id, user = %principal.user, "run {id} shall stop");
+    tracing::info!(run = %id, user = %by.user, "run {id} shall stop");
     blocking(move || {
-        let run = find(&app, id)?;
+        let run = find(&app, &by, id)?;
         app.ingest.cancel(run.id)?;
-        Ok(Json(find(&app, id)?))
+        app.state()
+            .audit(&by.entry("run.cancel", format!("run:{id}")))?;
+        Ok(Json(find(&app, &by, id)?))
     })
     .await
 }
@@ -147,12 +162,12 @@ pub(crate) struct Log {
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, body = Log), (status = 404)))]
 pub(crate) async fn get_run_log(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(id): Path<RunId>,
 ) -> ApiResult<Json<Log>> {
     blocking(move || {
-        let run = find(&app, id)?;
+        let run = find(&app, &by, id)?;
         let lines = app.state().log(run.id, MAX_LINES)?;
         Ok(Json(Log { lines }))
     })
@@ -171,24 +186,26 @@ pub(crate) struct Egress {
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, body = Egress), (status = 404)))]
 pub(crate) async fn get_run_egress(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(id): Path<RunId>,
 ) -> ApiResult<Json<Egress>> {
     blocking(move || {
-        let run = find(&app, id)?;
+        let run = find(&app, &by, id)?;
         let rows = app.state().egress(run.id, MAX_LINES)?;
         Ok(Json(Egress { rows }))
     })
     .await
 }
 
-/// The run of this id, as it is now, or the error that says that there is none.
-pub(crate) fn find(app: &App, id: RunId) -> ApiResult<Run> {
+/// The run of this id, as it is now, or the error that says that there is none. One of a source that
+/// the principal may not run is answered like one that is not there.
+pub(crate) fn find(app: &App, by: &By, id: RunId) -> ApiResult<Run> {
     let live = app.ingest.watch(id).map(|watch| watch.run);
     let run = match live {
         Some(run) => Some(run),
         None => app.state().run(id)?,
     };
-    run.ok_or_else(|| ApiError::not_found("run-not-found", format!("There is no run {id}")))
+    run.filter(|run| may_run(by, run.source.as_str()))
+        .ok_or_else(|| ApiError::not_found("run-not-found", format!("There is no run {id}")))
 }

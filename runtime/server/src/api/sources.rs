@@ -8,12 +8,12 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::shapes;
 use crate::app::{App, AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::{By, may_run};
 use crate::error::{ApiError, ApiResult};
 
 /// More than any key or token has, and little enough to keep thousands.
@@ -57,11 +57,7 @@ pub(crate) struct Plan {
 /// Validates the settings and changes nothing.
 #[utoipa::path(post, path = "/api/sources/plan", tag = "sources", request_body = Wish,
     responses((status = 200, body = Plan), (status = 404), (status = 422, description = "The settings are not valid")))]
-pub(crate) async fn plan_source(
-    _: Principal,
-    app: AppState,
-    Json(wish): Json<Wish>,
-) -> ApiResult<Json<Plan>> {
+pub(crate) async fn plan_source(app: AppState, Json(wish): Json<Wish>) -> ApiResult<Json<Plan>> {
     blocking(move || {
         let version = find_version(&app, &wish.connector, wish.version)?;
         let requested = ingest::plan(&version.manifest, &wish.settings)?;
@@ -98,12 +94,19 @@ pub(crate) struct NewSource {
     responses((status = 201, body = shapes::Source), (status = 404), (status = 409),
         (status = 422, description = "The settings are not valid, or the grant does not cover what is asked for")))]
 pub(crate) async fn create_source(
-    principal: Principal,
+    by: By,
     app: AppState,
     Json(new): Json<NewSource>,
 ) -> ApiResult<(StatusCode, Json<Source>)> {
-    let source = blocking(move || add(&app, new)).await?;
-    tracing::info!(source = %source.name, user = %principal.user, "source {} was added", source.name);
+    let source = blocking(move || {
+        let source = add(&app, new)?;
+        let what = json!({"connector": source.connector, "version": source.version, "granted": source.granted});
+        let entry = by.entry_with("source.create", on(&source.name), what);
+        app.state().audit(&entry)?;
+        tracing::info!(source = %source.name, user = %by.user, "source {} was added", source.name);
+        Ok(source)
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(source)))
 }
 
@@ -182,12 +185,13 @@ pub(crate) struct Sources {
     sources: Vec<SourceView>,
 }
 
-/// Lists the sources.
+/// Lists the sources that you may run.
 #[utoipa::path(get, path = "/api/sources", tag = "sources", responses((status = 200, body = Sources)))]
-pub(crate) async fn list_sources(_: Principal, app: AppState) -> ApiResult<Json<Sources>> {
+pub(crate) async fn list_sources(by: By, app: AppState) -> ApiResult<Json<Sources>> {
     blocking(move || {
         let sources = app.state().sources()?.into_iter();
         let sources = sources
+            .filter(|source| may_run(&by, source.name.as_str()))
             .map(|source| SourceView::of(&app, source))
             .collect::<ApiResult<_>>()?;
         Ok(Json(Sources { sources }))
@@ -200,12 +204,12 @@ pub(crate) async fn list_sources(_: Principal, app: AppState) -> ApiResult<Json<
     params(("name" = String, Path, description = "The source")),
     responses((status = 200, body = SourceView), (status = 404)))]
 pub(crate) async fn get_source(
-    _: Principal,
+    by: By,
     app: AppState,
     Path(name): Path<SourceName>,
 ) -> ApiResult<Json<SourceView>> {
     blocking(move || {
-        let source = find(&app, &name)?;
+        let source = find_runnable(&app, &by, &name)?;
         Ok(Json(SourceView::of(&app, source)?))
     })
     .await
@@ -216,11 +220,11 @@ pub(crate) async fn get_source(
     params(("name" = String, Path, description = "The source")),
     responses((status = 204), (status = 404), (status = 409, description = "It is running")))]
 pub(crate) async fn delete_source(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path(name): Path<SourceName>,
 ) -> ApiResult<StatusCode> {
-    tracing::info!(source = %name, user = %principal.user, "source {name} is being removed");
+    tracing::info!(source = %name, user = %by.user, "source {name} is being removed");
     blocking(move || {
         let source = find(&app, &name)?;
         let last = app.state().runs(Some(&source.name), 1)?.pop();
@@ -235,6 +239,7 @@ pub(crate) async fn delete_source(
         }
         app.state().delete_source(&source.name)?;
         app.remove_extract(&source.name)?;
+        app.state().audit(&by.entry("source.delete", on(&name)))?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -254,21 +259,28 @@ pub(crate) struct CredentialValue {
     request_body = CredentialValue,
     responses((status = 204), (status = 404), (status = 422, description = "The value cannot be sent")))]
 pub(crate) async fn put_credential(
-    principal: Principal,
+    by: By,
     app: AppState,
     Path((name, slot)): Path<(SourceName, SlotName)>,
     Json(body): Json<CredentialValue>,
 ) -> ApiResult<StatusCode> {
     check_value(&body.value)?;
-    tracing::info!(source = %name, %slot, user = %principal.user, "a credential is being entered");
+    tracing::info!(source = %name, %slot, user = %by.user, "a credential is being entered");
     blocking(move || {
         let source = find(&app, &name)?;
         check_slot(&app, &source, &slot)?;
         app.credentials
             .put(&source.name, &slot, &Secret::new(body.value))?;
+        let what = json!({"slot": slot});
+        app.state()
+            .audit(&by.entry_with("source.credential", on(&name), what))?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
+}
+
+fn on(source: &SourceName) -> String {
+    format!("source:{source}")
 }
 
 fn check_value(value: &str) -> ApiResult<()> {
@@ -304,6 +316,14 @@ fn check_slot(app: &App, source: &Source, slot: &SlotName) -> ApiResult<()> {
             }
         ),
     ))
+}
+
+/// The same for who may run it; for others it is not there.
+pub(crate) fn find_runnable(app: &App, by: &By, name: &SourceName) -> ApiResult<Source> {
+    match may_run(by, name.as_str()) {
+        true => find(app, name),
+        false => Err(ingest::IngestError::UnknownSource(name.clone()).into()),
+    }
 }
 
 /// The source of this name, or the error that says that there is none.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use warehouse::CatalogTable;
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::Principal;
+use crate::auth::{By, may_read, may_run};
 use crate::error::{ApiError, ApiResult};
 
 /// What was started.
@@ -30,14 +30,14 @@ pub(crate) struct Triggered {
     runs: Vec<RunId>,
 }
 
-/// Starts a sync of all sources.
+/// Starts a sync of all sources that you may run.
 ///
 /// With a list of tables, only of the sources that have them. Sources that are running already are
 /// left alone.
 #[utoipa::path(post, path = "/api/sync/trigger", tag = "data", request_body = Option<Vec<String>>,
     responses((status = 200, body = Triggered), (status = 422)))]
 pub(crate) async fn trigger_sync(
-    _: Principal,
+    by: By,
     app: AppState,
     body: Result<Option<Json<Vec<String>>>, JsonRejection>,
 ) -> ApiResult<Json<Triggered>> {
@@ -45,7 +45,7 @@ pub(crate) async fn trigger_sync(
         .map_err(|_| ApiError::invalid("invalid-request", "Input should be a valid list"))?
         .map(|Json(tables)| tables);
     blocking(move || {
-        let runs = start_all(&app, tables.as_deref())?;
+        let runs = start_all(&app, &by, tables.as_deref())?;
         Ok(Json(Triggered {
             status: "triggered",
             tables: tables.map_or_else(|| json!("all"), |tables| json!(tables)),
@@ -56,11 +56,16 @@ pub(crate) async fn trigger_sync(
     .await
 }
 
-fn start_all(app: &App, tables: Option<&[String]>) -> ApiResult<Vec<RunId>> {
+fn start_all(app: &App, by: &By, tables: Option<&[String]>) -> ApiResult<Vec<RunId>> {
     let mut runs = Vec::new();
-    for (source, tables) in wanted(app, tables)? {
+    let wanted = wanted(app, tables)?.into_iter();
+    for (source, tables) in wanted.filter(|(source, _)| may_run(by, source.as_str())) {
         match app.ingest.start(&source, Operation::Sync, tables) {
-            Ok(run) => runs.push(run.id),
+            Ok(run) => {
+                let entry = by.entry("run.start", format!("source:{source}"));
+                app.state().audit(&entry)?;
+                runs.push(run.id);
+            }
             // One source that cannot run must not keep the others from it.
             Err(error @ IngestError::Failure(_)) => return Err(error.into()),
             Err(error) => {
@@ -120,13 +125,14 @@ pub(crate) struct ManifestEntry {
     source_type: String,
 }
 
-/// Lists what there is to fetch.
+/// Lists what there is for you to fetch.
 #[utoipa::path(get, path = "/api/sync/manifest", tag = "data", responses((status = 200, body = Manifest)))]
-pub(crate) async fn get_manifest(_: Principal, app: AppState) -> ApiResult<Json<Manifest>> {
+pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manifest>> {
     blocking(move || {
         let connectors = connectors(&app)?;
         let catalog = app.catalog();
-        let entries = catalog.tables.iter().map(|table| {
+        let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
+        let entries = mine.map(|table| {
             let entry = ManifestEntry {
                 hash: hash(table),
                 updated: Some(table.extracted_at.to_string()),

@@ -4,19 +4,15 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use domain::Digest;
-use jiff::{Span, Timestamp, ToSpan as _};
+use domain::access::Scopes;
+use domain::{Digest, Token, TokenKind, User};
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
-use warehouse::{Token, User};
-
-/// Long enough that whoever claimed a server can work with it, and short enough that a forgotten
-/// token dies.
-const HOURS_VALID: i64 = 365 * 24;
 
 /// The token is not one that this server signed, or its time is over.
 #[derive(Debug, Error)]
@@ -32,7 +28,7 @@ pub(crate) struct Claims {
     pub(crate) email: String,
     /// The user's role when it was issued; the state's word counts.
     pub(crate) role: String,
-    /// `pat`: a personal access token.
+    /// `session`, `pat` or `desktop`.
     pub(crate) typ: String,
     /// The token's id.
     pub(crate) jti: Uuid,
@@ -42,72 +38,95 @@ pub(crate) struct Claims {
     pub(crate) exp: i64,
 }
 
-/// Signs and checks tokens.
-pub(crate) struct TokenKeys {
+/// What is to be issued.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) kind: TokenKind,
+    pub(crate) name: &'a str,
+    pub(crate) scopes: Scopes,
+    pub(crate) valid: SignedDuration,
+}
+
+/// One key, and the name under which tokens say that it signed them.
+struct Key {
+    id: String,
     signing: EncodingKey,
     checking: DecodingKey,
 }
 
-impl TokenKeys {
-    /// Reads the key from its file, which only the owner can read, or makes one.
-    pub(crate) fn open(file: &Path) -> io::Result<Self> {
-        match std::fs::read_to_string(file) {
-            Ok(text) => hex::decode(text.trim())
-                .ok()
-                .filter(|key| key.len() >= 32)
-                .map(|key| Self::from_bytes(&key))
-                .ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::InvalidData, "it does not hold a key")
-                }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(file),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn create(file: &Path) -> io::Result<Self> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(io::Error::from)?;
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)?;
-        out.write_all(hex::encode(key).as_bytes())?;
-        out.sync_all()?;
-        Ok(Self::from_bytes(&key))
-    }
-
+impl Key {
     fn from_bytes(key: &[u8]) -> Self {
+        let mut id = Digest::of(key).to_string();
+        id.truncate(8);
         Self {
+            id,
             signing: EncodingKey::from_secret(key),
             checking: DecodingKey::from_secret(key),
         }
+    }
+}
+
+/// Signs and checks tokens. After a rotation the key before still checks.
+pub(crate) struct TokenKeys {
+    current: Key,
+    previous: Option<Key>,
+}
+
+impl TokenKeys {
+    /// Reads the keys from their files, which only the owner can read, or makes the first.
+    pub(crate) fn open(file: &Path) -> io::Result<Self> {
+        let current = match read_key(file)? {
+            Some(key) => key,
+            None => create_key(file)?,
+        };
+        let previous = read_key(&previous_file(file))?;
+        Ok(Self {
+            current: Key::from_bytes(&current),
+            previous: previous.map(|key| Key::from_bytes(&key)),
+        })
+    }
+
+    /// Puts a new key into the file's place. Tokens that the last key signed stay good, those of the
+    /// key before end.
+    pub(crate) fn rotate(file: &Path) -> io::Result<Self> {
+        if read_key(file)?.is_some() {
+            std::fs::rename(file, previous_file(file))?;
+        }
+        Self::open(file)
     }
 
     /// Issues a token for a user: its text, which is shown once, and what is kept of it.
     pub(crate) fn issue(
         &self,
         user: &User,
+        role: &str,
+        wanted: &Wanted<'_>,
         now: Timestamp,
     ) -> Result<(String, Token), jsonwebtoken::errors::Error> {
-        let valid: Span = HOURS_VALID.hours();
+        let expires_at = now.saturating_add(wanted.valid).unwrap_or(Timestamp::MAX);
         let claims = Claims {
             sub: user.id,
             email: user.email.clone(),
-            role: user.role.clone(),
-            typ: "pat".into(),
+            role: role.to_owned(),
+            typ: wanted.kind.as_str().to_owned(),
             jti: Uuid::now_v7(),
             iat: now.as_second(),
-            exp: now
-                .saturating_add(valid)
-                .map_or(i64::MAX, Timestamp::as_second),
+            exp: expires_at.as_second(),
         };
-        let text = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)?;
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(self.current.id.clone());
+        let text = jsonwebtoken::encode(&header, &claims, &self.current.signing)?;
         let token = Token {
             id: claims.jti,
             user: user.id,
+            kind: wanted.kind,
+            name: wanted.name.to_owned(),
             hash: Digest::of(text.as_bytes()),
+            scopes: wanted.scopes.clone(),
             created_at: now,
+            expires_at,
+            last_used_at: None,
+            last_used_from: None,
             revoked_at: None,
         };
         Ok((text, token))
@@ -115,9 +134,13 @@ impl TokenKeys {
 
     /// The claims of a token that this server signed and whose time is not over.
     pub(crate) fn check(&self, text: &str) -> Result<Claims, InvalidToken> {
+        let header = jsonwebtoken::decode_header(text).map_err(|_| InvalidToken)?;
+        let named = |key: &&Key| header.kid.as_deref() == Some(key.id.as_str());
+        // Tokens of the first release name no key.
+        let key = self.previous.iter().find(named).unwrap_or(&self.current);
         let mut rules = Validation::new(Algorithm::HS256);
         rules.leeway = 0;
-        jsonwebtoken::decode::<Claims>(text, &self.checking, &rules)
+        jsonwebtoken::decode::<Claims>(text, &key.checking, &rules)
             .map(|token| token.claims)
             .map_err(|_| InvalidToken)
     }
@@ -127,6 +150,36 @@ impl std::fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenKeys(…)")
     }
+}
+
+fn previous_file(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".previous");
+    name.into()
+}
+
+fn read_key(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let key = hex::decode(text.trim()).ok().filter(|key| key.len() >= 32);
+    key.map(Some)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it does not hold a key"))
+}
+
+fn create_key(file: &Path) -> io::Result<Vec<u8>> {
+    let mut key = vec![0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::from)?;
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    out.write_all(hex::encode(&key).as_bytes())?;
+    out.sync_all()?;
+    Ok(key)
 }
 
 /// Letters and digits that are not taken for each other when read aloud or copied by hand.
@@ -162,12 +215,21 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    fn user() -> User {
-        User {
-            id: Uuid::now_v7(),
-            email: "a@b.org".into(),
-            role: "admin".into(),
-            created_at: Timestamp::now(),
+    fn issue(keys: &TokenKeys, now: Timestamp) -> (String, Token) {
+        let wanted = Wanted {
+            kind: TokenKind::Personal,
+            name: "test",
+            scopes: Scopes::All,
+            valid: SignedDuration::from_hours(24),
+        };
+        let user = User::new("a@b.org", "");
+        keys.issue(&user, "user", &wanted, now).unwrap()
+    }
+
+    fn keys(byte: u8) -> TokenKeys {
+        TokenKeys {
+            current: Key::from_bytes(&[byte; 32]),
+            previous: None,
         }
     }
 
@@ -175,15 +237,24 @@ mod tests {
     fn the_key_file_is_made_once_and_is_for_the_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        let (text, token) = TokenKeys::open(&file)
-            .unwrap()
-            .issue(&user(), Timestamp::now())
-            .unwrap();
+        let (text, token) = issue(&TokenKeys::open(&file).unwrap(), Timestamp::now());
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let claims = TokenKeys::open(&file).unwrap().check(&text).unwrap();
         assert_eq!((claims.jti, claims.typ.as_str()), (token.id, "pat"));
         assert_eq!(token.hash, Digest::of(text.as_bytes()));
+    }
+
+    #[test]
+    fn after_a_rotation_the_tokens_of_the_last_key_stay_good_and_after_two_they_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let (first, _) = issue(&TokenKeys::open(&file).unwrap(), Timestamp::now());
+        let rotated = TokenKeys::rotate(&file).unwrap();
+        let (second, _) = issue(&rotated, Timestamp::now());
+        assert!(rotated.check(&first).is_ok() && rotated.check(&second).is_ok());
+        let again = TokenKeys::rotate(&file).unwrap();
+        assert!(again.check(&first).is_err() && again.check(&second).is_ok());
     }
 
     #[test]
@@ -197,25 +268,25 @@ mod tests {
 
     #[test]
     fn tokens_of_another_key_altered_ones_and_old_ones_are_refused() {
-        let keys = TokenKeys::from_bytes(&[1; 32]);
-        let (text, _) = keys.issue(&user(), Timestamp::now()).unwrap();
-        assert!(keys.check(&text).is_ok());
-        assert!(TokenKeys::from_bytes(&[2; 32]).check(&text).is_err());
+        let own = keys(1);
+        let (text, _) = issue(&own, Timestamp::now());
+        assert!(own.check(&text).is_ok());
+        assert!(keys(2).check(&text).is_err());
         let altered = text.replacen('.', ".e30", 1);
-        assert!(keys.check(&altered).is_err());
-        let long_ago = Timestamp::now() - (HOURS_VALID + 1).hours();
-        let (old, _) = keys.issue(&user(), long_ago).unwrap();
-        assert!(keys.check(&old).is_err());
+        assert!(own.check(&altered).is_err());
+        let long_ago = Timestamp::now() - SignedDuration::from_hours(25);
+        let (old, _) = issue(&own, long_ago);
+        assert!(own.check(&old).is_err());
     }
 
     #[test]
     fn a_token_that_names_no_signature_is_refused() {
-        let keys = TokenKeys::from_bytes(&[1; 32]);
-        let (text, _) = keys.issue(&user(), Timestamp::now()).unwrap();
+        let own = keys(1);
+        let (text, _) = issue(&own, Timestamp::now());
         let claims = text.split('.').nth(1).unwrap();
         // {"alg":"none","typ":"JWT"}
         let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.");
-        assert!(keys.check(&unsigned).is_err());
+        assert!(own.check(&unsigned).is_err());
     }
 
     #[test]

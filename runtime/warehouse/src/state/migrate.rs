@@ -23,6 +23,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0001_initial.sql"),
     },
     Migration {
+        number: 2,
+        sql: include_str!("../../migrations/0002_access.sql"),
+    },
+    Migration {
         number: 3,
         sql: include_str!("../../migrations/0003_audit.sql"),
     },

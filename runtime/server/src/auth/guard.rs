@@ -1,0 +1,218 @@
+//! The one gate before all routes: finds out who asks, and lets in whom the rules allow.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use domain::access::{self, Demand, Refusal};
+use domain::{Digest, Principal};
+use jiff::Timestamp;
+use serde_json::json;
+use warehouse::AuditEntry;
+
+use super::cookie;
+use super::directory::{KnownToken, Person};
+use super::token::Claims;
+use crate::app::{App, AppState, blocking};
+use crate::error::{ApiError, ApiResult};
+use crate::middleware::client_address::ClientAddress;
+
+/// The largest body of a refused request that is read, in bytes, and how long that may take.
+const MOST_DRAINED: u64 = 64 << 10;
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Refuses a request, or passes it on with its [`Principal`].
+pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admit(&app, &parts).await {
+        Ok(principal) => {
+            if let Some(principal) = principal {
+                parts.extensions.insert(principal);
+            }
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(error) => {
+            drain(body).await;
+            error.into_response()
+        }
+    }
+}
+
+/// Reads what was sent already with a request that is refused: a client that finds its connection
+/// closed over an unread body cannot read the answer.
+async fn drain(body: Body) {
+    if body
+        .size_hint()
+        .upper()
+        .is_some_and(|bytes| bytes <= MOST_DRAINED)
+    {
+        let read = axum::body::to_bytes(body, MOST_DRAINED as usize);
+        let _ = tokio::time::timeout(DRAINED_WITHIN, read).await;
+    }
+}
+
+async fn admit(app: &AppState, parts: &Parts) -> ApiResult<Option<Principal>> {
+    let path = parts.extensions.get::<MatchedPath>();
+    let path = path.map_or("", MatchedPath::as_str);
+    let Some(demand) = app.rules.demand(&parts.method, path) else {
+        return Err(match app.rules.knows(path) {
+            true => ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method Not Allowed",
+            ),
+            false => ApiError::forbidden("Nobody may do this"),
+        });
+    };
+    if demand == Demand::Public {
+        return Ok(None);
+    }
+    let address = parts.extensions.get::<ClientAddress>();
+    let principal = match credential(app, parts)? {
+        Some(text) => Some(authenticate(app, &text, address.map(|address| address.0)).await?),
+        None => None,
+    };
+    access::decide(principal.as_ref(), demand)?;
+    Ok(principal)
+}
+
+/// What the request shows: a bearer token, or else a session's cookie.
+fn credential(app: &App, parts: &Parts) -> ApiResult<Option<String>> {
+    let headers = &parts.headers;
+    if headers.contains_key(AUTHORIZATION) {
+        return Ok(bearer(headers).map(str::to_owned));
+    }
+    let Some(session) = cookie::read(headers, app.is_https()) else {
+        return Ok(None);
+    };
+    if !cookie::is_same_origin(&parts.method, headers) {
+        return Err(ApiError::forbidden(
+            "This request does not come from a page of this server",
+        ));
+    }
+    Ok(Some(session.to_owned()))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    value
+        .strip_prefix("Bearer ")
+        .filter(|token| !token.is_empty())
+}
+
+/// Who holds this token. It is looked up by the sha256 of its text, so how long that takes tells
+/// nothing about the text.
+async fn authenticate(app: &AppState, text: &str, address: Option<IpAddr>) -> ApiResult<Principal> {
+    let claims = app
+        .tokens
+        .check(text)
+        .map_err(|_| ApiError::unauthorized("Invalid or expired token"))?;
+    let hash = Digest::of(text.as_bytes());
+    let found = match app.directory.cached(&hash) {
+        Some(found) => Some(found),
+        None => {
+            let app = app.clone();
+            blocking(move || Ok(app.directory.find(&hash)?)).await?
+        }
+    };
+    let (known, person) = found.ok_or_else(|| ApiError::unauthorized("Token unknown"))?;
+    let principal = check(&claims, &known, person.as_deref())?;
+    note_use(app, known, address);
+    Ok(principal)
+}
+
+/// Whether what the server remembers of a token agrees with what it says.
+fn check(claims: &Claims, known: &KnownToken, person: Option<&Person>) -> ApiResult<Principal> {
+    let token = &known.token;
+    let refused = |words| Err(ApiError::unauthorized(words));
+    let Some(person) = person else {
+        return refused("User not found");
+    };
+    if token.id != claims.jti || token.user != claims.sub || claims.typ != token.kind.as_str() {
+        return refused("Token mismatch");
+    }
+    if token.revoked_at.is_some() {
+        return refused("Token revoked");
+    }
+    if token.expires_at <= Timestamp::now() {
+        return refused("Token expired");
+    }
+    if !person.user.active {
+        return refused("Account deactivated");
+    }
+    Ok(person.principal(token))
+}
+
+/// Notes, once a minute, that a token was used; a request does not wait for that.
+fn note_use(app: &AppState, known: Arc<KnownToken>, address: Option<IpAddr>) {
+    let now = Timestamp::now();
+    if !known.is_due(now.as_second()) {
+        return;
+    }
+    let app = app.clone();
+    tokio::task::spawn_blocking(move || {
+        let token = &known.token;
+        let from = address.map_or_else(String::new, |address| address.to_string());
+        let entry = first_use_from(&known, &from, address);
+        let noted = app
+            .state()
+            .touch_token(token.id, now, &from, entry.as_ref());
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the use of a token could not be noted");
+        }
+    });
+}
+
+/// A token that comes from another address than before may have been stolen.
+fn first_use_from(known: &KnownToken, from: &str, address: Option<IpAddr>) -> Option<AuditEntry> {
+    let token = &known.token;
+    let before = token
+        .last_used_from
+        .as_deref()
+        .filter(|before| *before != from)?;
+    Some(AuditEntry {
+        user: Some(token.user),
+        token: Some(token.id),
+        resource: Some(format!("token:{}", token.id)),
+        params: json!({"ip": from, "previous_ip": before}),
+        address,
+        ..AuditEntry::new("token.first_use_new_ip")
+    })
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Anonymous => Self::unauthorized(refusal.to_string()),
+            _ => Self::forbidden(refusal.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bearer_form_is_read() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer abc", None),
+            ("Bearer ", None),
+            ("Basic abc", None),
+            ("abc", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(bearer(&headers), token, "{value}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! What each route demands, on one page, for whoever reviews it. A route that is not here is refused
+//! to everybody, and a test finds it.
+
+use std::collections::HashMap;
+
+use axum::http::Method;
+use domain::access::{Demand, Scope};
+
+/// Anybody.
+const PUBLIC: Demand<'static> = Demand::Public;
+/// Users; what they get depends on their grants on tables and sources.
+const DATA: Demand<'static> = Demand::SignedIn(Scope::Data);
+/// Users; what they get depends on their grants to run sources.
+const RUNS: Demand<'static> = Demand::SignedIn(Scope::Runs);
+/// Users, about themselves.
+const ACCOUNT: Demand<'static> = Demand::SignedIn(Scope::Account);
+/// People who have signed in, about themselves.
+const SESSION: Demand<'static> = Demand::Session;
+/// Admins.
+const ADMIN: Demand<'static> = Demand::Admin;
+
+/// Method, path, demand.
+const RULES: &[(&str, &str, Demand<'static>)] = &[
+    ("GET", "/", PUBLIC),
+    ("GET", "/docs", PUBLIC),
+    ("GET", "/openapi.json", PUBLIC),
+    ("GET", "/setup", PUBLIC),
+    ("POST", "/setup", PUBLIC),
+    ("GET", "/static/app.css", PUBLIC),
+    ("GET", "/static/icon.svg", PUBLIC),
+    ("GET", "/api/health", PUBLIC),
+    ("GET", "/api/version", PUBLIC),
+    ("POST", "/auth/bootstrap", PUBLIC),
+    ("POST", "/auth/logout", ACCOUNT),
+    ("POST", "/auth/tokens", SESSION),
+    ("GET", "/auth/tokens", ACCOUNT),
+    ("GET", "/auth/tokens/{id}", ACCOUNT),
+    ("DELETE", "/auth/tokens/{id}", ACCOUNT),
+    ("POST", "/auth/desktop", SESSION),
+    ("GET", "/auth/admin/tokens", ADMIN),
+    ("DELETE", "/auth/admin/tokens/{id}", ADMIN),
+    ("GET", "/api/me", ACCOUNT),
+    ("GET", "/api/me/effective-access", ACCOUNT),
+    ("GET", "/api/users", ADMIN),
+    ("POST", "/api/users", ADMIN),
+    ("GET", "/api/users/{id}", ADMIN),
+    ("PATCH", "/api/users/{id}", ADMIN),
+    ("DELETE", "/api/users/{id}", ADMIN),
+    ("POST", "/api/users/{id}/deactivate", ADMIN),
+    ("POST", "/api/users/{id}/activate", ADMIN),
+    ("GET", "/api/admin/resource-types", ADMIN),
+    ("GET", "/api/admin/groups", ADMIN),
+    ("POST", "/api/admin/groups", ADMIN),
+    ("GET", "/api/admin/groups/{id}", ADMIN),
+    ("PATCH", "/api/admin/groups/{id}", ADMIN),
+    ("DELETE", "/api/admin/groups/{id}", ADMIN),
+    ("GET", "/api/admin/groups/{id}/members", ADMIN),
+    ("POST", "/api/admin/groups/{id}/members", ADMIN),
+    ("DELETE", "/api/admin/groups/{id}/members/{user_id}", ADMIN),
+    ("GET", "/api/admin/grants", ADMIN),
+    ("POST", "/api/admin/grants", ADMIN),
+    ("DELETE", "/api/admin/grants/{id}", ADMIN),
+    ("GET", "/api/admin/users/{id}/memberships", ADMIN),
+    ("POST", "/api/admin/users/{id}/memberships", ADMIN),
+    (
+        "DELETE",
+        "/api/admin/users/{id}/memberships/{group_id}",
+        ADMIN,
+    ),
+    ("GET", "/api/admin/users/{id}/effective-access", ADMIN),
+    ("GET", "/api/admin/data-packages", ADMIN),
+    ("PUT", "/api/admin/data-packages/{name}", ADMIN),
+    ("DELETE", "/api/admin/data-packages/{name}", ADMIN),
+    ("GET", "/api/publishers", ADMIN),
+    ("POST", "/api/publishers", ADMIN),
+    ("DELETE", "/api/publishers/{name}", ADMIN),
+    ("GET", "/api/connectors", ADMIN),
+    ("POST", "/api/connectors", ADMIN),
+    ("GET", "/api/connectors/{digest}", ADMIN),
+    ("POST", "/api/connectors/{digest}/trust", ADMIN),
+    ("DELETE", "/api/connectors/{digest}/trust", ADMIN),
+    ("POST", "/api/sources/plan", ADMIN),
+    ("GET", "/api/sources", RUNS),
+    ("POST", "/api/sources", ADMIN),
+    ("GET", "/api/sources/{name}", RUNS),
+    ("DELETE", "/api/sources/{name}", ADMIN),
+    ("PUT", "/api/sources/{name}/credentials/{slot}", ADMIN),
+    ("POST", "/api/sources/{name}/runs", RUNS),
+    ("GET", "/api/runs", RUNS),
+    ("GET", "/api/runs/{id}", RUNS),
+    ("POST", "/api/runs/{id}/cancel", RUNS),
+    ("GET", "/api/runs/{id}/log", RUNS),
+    ("GET", "/api/runs/{id}/egress", RUNS),
+    ("GET", "/api/runs/{id}/events", RUNS),
+    ("POST", "/api/sync/trigger", RUNS),
+    ("GET", "/api/sync/manifest", DATA),
+    ("GET", "/api/catalog/tables", DATA),
+    ("POST", "/api/query", DATA),
+    ("GET", "/api/data/{table}/download", DATA),
+];
+
+/// The table, to be looked into.
+#[derive(Debug)]
+pub(crate) struct Rules(HashMap<&'static str, Vec<(Method, Demand<'static>)>>);
+
+impl Rules {
+    pub(crate) fn new() -> Self {
+        let mut rules: HashMap<_, Vec<_>> = HashMap::new();
+        for (method, path, demand) in RULES {
+            // The words above are methods; another one would be refused like a route without a rule.
+            if let Ok(method) = Method::from_bytes(method.as_bytes()) {
+                rules.entry(*path).or_default().push((method, *demand));
+            }
+        }
+        Self(rules)
+    }
+
+    /// Whether there are rules for a path, whatever the method.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// What a route demands; nothing for a route that has no rule.
+    pub(crate) fn demand(&self, method: &Method, path: &str) -> Option<Demand<'static>> {
+        // Where GET is allowed, so is HEAD: it is the same without the body.
+        let method = match *method {
+            Method::HEAD => &Method::GET,
+            _ => method,
+        };
+        let rules = self.0.get(path)?.iter();
+        rules
+            .filter(|(known, _)| known == method)
+            .map(|(_, demand)| *demand)
+            .next()
+    }
+}
+
+/// All paths with their methods, for the test that compares them with the router.
+#[cfg(test)]
+pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    RULES.iter().map(|(method, path, _)| (*method, *path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_route_has_one_rule() {
+        let all: BTreeSet<_> = known().collect();
+        assert_eq!(all.len(), RULES.len());
+    }
+
+    #[test]
+    fn what_has_no_rule_has_no_demand_that_could_be_met() {
+        let rules = Rules::new();
+        assert_eq!(rules.demand(&Method::GET, "/api/health"), Some(PUBLIC));
+        assert_eq!(rules.demand(&Method::HEAD, "/api/health"), Some(PUBLIC));
+        assert_eq!(rules.demand(&Method::DELETE, "/api/health"), None);
+        assert_eq!(rules.demand(&Method::GET, "/api/nothing"), None);
+    }
+}
