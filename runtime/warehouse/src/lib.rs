@@ -19,7 +19,7 @@ pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
 pub use state::{
-    AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, Link, State,
-    StateError, UserChange,
+    AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
+    CheckReport, Link, Manifest, Restored, State, StateError, UserChange, restore,
 };
 pub use warehouse::{OpenWarehouseError, Warehouse};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::sql_ident::{quote_ident, quote_text};
 use duckdb::{AccessMode, Config, Connection};
 use thiserror::Error;
 
@@ -136,6 +137,40 @@ impl Database {
             _slot: slot,
         })
     }
+}
+
+/// Copies all of a database into a new file, as one transaction sees it: neither readers nor the
+/// writer wait. `also` reads in that same transaction.
+///
+/// Never by copying the file: closing a second descriptor of it would give up DuckDB's lock on it.
+pub(crate) fn copy_into<T, E: From<duckdb::Error>>(
+    connection: &Connection,
+    to: &Path,
+    also: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    // A name of its own for each of several copies at once.
+    let alias = format!("copy_{}", uuid::Uuid::now_v7().simple());
+    let target = quote_text(&to.to_string_lossy());
+    connection.execute_batch(&format!("ATTACH {target} AS {alias}"))?;
+    let copied = copy_attached(connection, &alias, also);
+    let closed = connection.execute_batch(&format!("DETACH {alias}"));
+    let read = copied?;
+    closed?;
+    Ok(read)
+}
+
+fn copy_attached<T, E: From<duckdb::Error>>(
+    connection: &Connection,
+    alias: &str,
+    also: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let snapshot = connection.unchecked_transaction()?;
+    let name: String = snapshot.query_row("SELECT current_database()", [], |row| row.get(0))?;
+    let read = also(&snapshot)?;
+    let name = quote_ident(&name);
+    snapshot.execute_batch(&format!("COPY FROM DATABASE {name} TO {alias}"))?;
+    snapshot.commit()?;
+    Ok(read)
 }
 
 /// A database in memory that holds nothing yet.

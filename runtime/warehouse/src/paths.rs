@@ -85,6 +85,16 @@ impl Paths {
         self.root.join("state/system.duckdb")
     }
 
+    /// Lies there while a restore exchanges files; the state is not opened as long as it does.
+    pub fn restore_marker(&self) -> PathBuf {
+        self.root.join("state/restore.pending")
+    }
+
+    /// Where a serving server takes the commands of its operator.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.root.join("state/admin.sock")
+    }
+
     /// The master views, for other programs.
     pub fn server_db(&self) -> PathBuf {
         self.root.join("analytics/server.duckdb")
@@ -127,6 +137,11 @@ fn owner_only(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn owner_only(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Waits until a file, or the names in a folder, are on the disk.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// The right to work on a data folder; given up when dropped, or when the process dies.

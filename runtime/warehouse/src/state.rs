@@ -5,7 +5,9 @@
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
 mod audit;
+mod backup;
 mod bootstrap;
+mod check;
 mod grants;
 mod groups;
 mod migrate;
@@ -32,6 +34,8 @@ use crate::open::{Database, OpenError, Patience};
 use crate::paths::Paths;
 
 pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport};
+pub use backup::{BackupError, Manifest, Restored, restore};
+pub use check::CheckReport;
 pub use tokens::Link;
 pub use users::UserChange;
 
@@ -83,6 +87,11 @@ pub enum StateError {
     /// It is open already.
     #[error("the state file `{0}` is open already")]
     Busy(PathBuf),
+    /// A restore was interrupted: old and new files lie side by side.
+    #[error(
+        "a restore into this data folder did not end (`{0}` is there); run `sluice admin restore` again with --force"
+    )]
+    HalfRestored(PathBuf),
     /// A step of the schema failed; the file is as it was.
     #[error("step {number} of the state's schema failed; nothing was changed")]
     Migration {
@@ -177,6 +186,10 @@ impl State {
     /// the way.
     pub fn open(paths: &Paths) -> Result<Self, StateError> {
         let path = paths.system_db();
+        let marker = paths.restore_marker();
+        if marker.exists() {
+            return Err(StateError::HalfRestored(marker));
+        }
         let database = Database::create(&path, Patience::Refuse).map_err(refused)?;
         migrate::migrate(&database, &path, migrate::MIGRATIONS)?;
         let readers = database.try_clone()?;

@@ -17,8 +17,9 @@ use uuid::Uuid;
 use super::row::{collect, count, from_count, json, malformed};
 use super::{State, StateError};
 
-use chain::Chain;
+pub(super) use chain::Chain;
 pub use chain::{AuditBreak, AuditFault, AuditRecord, AuditReport};
+pub(super) use verify::verify;
 
 /// What comes from outside is cut, since the log must neither fail nor grow without bounds.
 const MAX_TEXT: usize = 512;
@@ -219,7 +220,7 @@ fn cut(text: &str) -> String {
 
 impl Chain {
     /// The one row of where the chain begins and ends.
-    fn read(connection: &Connection) -> Result<Self, StateError> {
+    pub(super) fn read(connection: &Connection) -> Result<Self, StateError> {
         let sql = "SELECT head_seq, head_hash, anchor_seq, anchor_hash, removed FROM audit_chain";
         let mut found = collect(connection, sql, &[], |row| {
             Ok(Self {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use duckdb::{Connection, params};
 
 use super::{StateError, storage};
+use crate::open::copy_into;
+use crate::paths::sync;
 
 /// One step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +96,21 @@ fn apply(connection: &Connection, step: &Migration) -> Result<(), StateError> {
     })
 }
 
+/// Beside the file, renamed when it is whole: a kill in the middle leaves no half copy by that name.
 fn keep_copy(connection: &Connection, path: &Path, current: u32) -> Result<(), StateError> {
-    connection.execute_batch("CHECKPOINT").map_err(storage)?;
     let copy: PathBuf = path.with_extension(format!("before-{}.duckdb", current + 1));
-    std::fs::copy(path, &copy).map_err(|source| StateError::Copy { path: copy, source })?;
-    Ok(())
+    let partial = copy.with_extension("duckdb.partial");
+    let failed = |source| StateError::Copy {
+        path: copy.clone(),
+        source,
+    };
+    if partial.try_exists().map_err(failed)? {
+        std::fs::remove_file(&partial).map_err(failed)?;
+    }
+    copy_into(connection, &partial, |_| Ok::<_, StateError>(()))?;
+    sync(&partial)
+        .and_then(|()| std::fs::rename(&partial, &copy))
+        .map_err(failed)
 }
 
 #[cfg(test)]

@@ -50,13 +50,13 @@ pub struct AuditRecord {
 
 /// Where the chain begins and ends, as it is noted beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chain {
-    pub(super) head_seq: u64,
-    pub(super) head_hash: String,
+pub(in crate::state) struct Chain {
+    pub(in crate::state) head_seq: u64,
+    pub(in crate::state) head_hash: String,
     /// The last entry that retention removed; 0 where it never did.
-    pub(super) anchor_seq: u64,
-    pub(super) anchor_hash: String,
-    pub(super) removed: u64,
+    pub(in crate::state) anchor_seq: u64,
+    pub(in crate::state) anchor_hash: String,
+    pub(in crate::state) removed: u64,
 }
 
 /// What a check of the log found.

@@ -1,0 +1,113 @@
+//! What must hold in the system database although no index holds it. A table that is added adds its
+//! rules here.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Something that must hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// No two rows of the table have these values, which are never NULL, in common.
+    Unique(&'static str, &'static str),
+    /// Every value of the column is an id in the other table.
+    Refers {
+        table: &'static str,
+        column: &'static str,
+        to: &'static str,
+        key: &'static str,
+    },
+    /// The table has at most so many rows.
+    AtMost(&'static str, u32),
+}
+
+/// A reference to another table's row.
+const fn refers(
+    table: &'static str,
+    column: &'static str,
+    to: &'static str,
+    key: &'static str,
+) -> Rule {
+    Rule::Refers {
+        table,
+        column,
+        to,
+        key,
+    }
+}
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::Unique("schema_version", "version"),
+    Rule::Unique("publishers", "name"),
+    Rule::Unique("publishers", "public_key"),
+    Rule::Unique("versions", "digest"),
+    Rule::Unique("sources", "lower(name)"),
+    refers("sources", "version", "versions", "digest"),
+    Rule::Unique("credentials", "source, slot"),
+    refers("credentials", "source", "sources", "name"),
+    Rule::Unique("runs", "id"),
+    Rule::Unique("run_log", "number"),
+    refers("run_log", "run", "runs", "id"),
+    Rule::Unique("egress", "number"),
+    refers("egress", "run", "runs", "id"),
+    Rule::Unique("users", "id"),
+    Rule::Unique("users", "lower(email)"),
+    Rule::Unique("tokens", "id"),
+    Rule::Unique("tokens", "hash"),
+    refers("tokens", "user_id", "users", "id"),
+    Rule::AtMost("bootstrap", 1),
+    Rule::Unique("audit_log", "id"),
+    Rule::AtMost("audit_chain", 1),
+];
+
+impl Rule {
+    pub(super) fn table(&self) -> &'static str {
+        match self {
+            Self::Unique(table, _) | Self::AtMost(table, _) | Self::Refers { table, .. } => table,
+        }
+    }
+
+    /// Whether the schema at hand has what the rule is about: an older one may not.
+    pub(super) fn applies_to(&self, tables: &BTreeSet<String>) -> bool {
+        let target = match self {
+            Self::Refers { to, .. } => to,
+            _ => self.table(),
+        };
+        tables.contains(self.table()) && tables.contains(target)
+    }
+
+    /// Counts the breaches.
+    pub(super) fn sql(&self) -> String {
+        match self {
+            Self::Unique(table, columns) => format!(
+                "SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {columns} HAVING count(*) > 1)"
+            ),
+            Self::Refers {
+                table,
+                column,
+                to,
+                key,
+            } => format!(
+                "SELECT count(*) FROM {table} AS here WHERE {column} IS NOT NULL \
+                 AND NOT EXISTS (SELECT 1 FROM {to} AS there WHERE there.{key} = here.{column})"
+            ),
+            Self::AtMost(table, rows) => {
+                format!("SELECT greatest(count(*) - {rows}, 0) FROM {table}")
+            }
+        }
+    }
+}
+
+/// Columns only, never values: those may be addresses.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unique(table, columns) => {
+                write!(f, "{table}: two rows have the same {columns}")
+            }
+            Self::Refers {
+                table, column, to, ..
+            } => write!(f, "{table}: {column} names a row of {to} that is not there"),
+            Self::AtMost(table, rows) => write!(f, "{table}: there are more than {rows} rows"),
+        }
+    }
+}
