@@ -1,6 +1,7 @@
-//! The command line: `serve` and `doctor` work on this machine, `connector` on files, the rest speaks
+//! The command line: `serve`, `doctor` and `admin` work on this machine, `connector` on files, the rest speaks
 //! to a server's REST API.
 
+mod admin;
 mod client;
 mod connector;
 mod doctor;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Serve),
     /// Check what this machine offers, and what to do about what it does not
     Doctor(doctor::Doctor),
+    /// Back up, restore and check the state, at the machine itself
+    Admin(admin::Admin),
     /// Build, sign, check and upload connectors
     #[command(subcommand)]
     Connector(connector::Command),
@@ -108,6 +111,7 @@ fn dispatch(command: Command) -> CliResult<ExitCode> {
     match command {
         Command::Serve(serve) => serve::serve(serve).map(done),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
+        Command::Admin(admin) => wait(admin::admin(admin)),
         Command::Connector(command) => connector::connector(command).map(done),
         Command::Publisher(command) => wait(publisher::publisher(command)).map(done),
         Command::Source(command) => wait(source::source(command)).map(done),

@@ -48,6 +48,15 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
+impl Config {
+    /// The file of the master key, where the environment does not give it.
+    pub(crate) fn master_key_file(&self) -> PathBuf {
+        let own = || self.storage.data_dir.join("state/master.key");
+        let file = self.credentials.master_key_file.clone();
+        file.unwrap_or_else(own)
+    }
+}
+
 /// Where and how the server answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

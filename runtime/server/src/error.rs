@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{Failure, FailureKind};
 use ingest::IngestError;
 use serde::Serialize;
-use warehouse::{QueryError, StateError};
+use warehouse::{BackupError, QueryError, StateError};
 
 use crate::components::UploadError;
 
@@ -111,6 +111,17 @@ impl From<StateError> for ApiError {
             StateError::NotFound { .. } => Self::not_found("not-found", detail),
             StateError::LastAdmin => Self::conflict("last-admin", detail),
             _ => Self::internal(error),
+        }
+    }
+}
+
+/// Only the operator at the machine itself gets to see these, so the cause is told.
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::State(error) => error.into(),
+            BackupError::Exists(_) => Self::conflict("already-exists", error.to_string()),
+            error => Self::invalid("backup-failed", chain(&error)),
         }
     }
 }

@@ -9,6 +9,7 @@ mod auth;
 mod cli;
 mod components;
 mod config;
+mod control;
 mod credentials;
 mod doctor;
 mod error;

@@ -21,6 +21,7 @@ use crate::auth::token::{TokenKeys, code_hash, new_code};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::components::ComponentStore;
 use crate::config::{self, Config, Runs};
+use crate::control;
 use crate::credentials::CredentialStore;
 use crate::error::chain;
 use crate::router;
@@ -107,8 +108,7 @@ fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
 }
 
 fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<CredentialStore> {
-    let own = warehouse.paths.state_dir().join("master.key");
-    let file = config.credentials.master_key_file.as_ref().unwrap_or(&own);
+    let file = &config.master_key_file();
     let given = config::master_key();
     let given = given
         .as_ref()
@@ -173,6 +173,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
         let _ = stopped.await;
     });
     let mut server = tokio::spawn(server.into_future());
+    let control = control::open(app);
     say(format!("Sluice listens on {url}"));
     tokio::select! {
         ended = &mut server => return match ended {
@@ -187,7 +188,12 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let ingest = app.ingest.clone();
     let runs = tokio::task::spawn_blocking(move || ingest.shutdown());
     let grace = app.config.http.shutdown_grace();
-    let ended = tokio::time::timeout(grace, async { tokio::join!(runs, server) }).await;
+    let control = async {
+        if let Some(control) = control {
+            control.close().await;
+        }
+    };
+    let ended = tokio::time::timeout(grace, async { tokio::join!(runs, server, control) }).await;
     if ended.is_err() {
         tracing::warn!("requests or runs did not end in time and are cut off");
     }

@@ -1,5 +1,6 @@
 //! Speaks to a server's REST API and turns its problem details into errors with hints.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -38,6 +39,21 @@ impl Client {
             http,
             server: server.trim_end_matches('/').to_owned(),
             token: token.map(str::to_owned).filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// A server on this machine, by its socket.
+    pub(crate) fn local(socket: &Path) -> CliResult<Self> {
+        let http = reqwest::Client::builder()
+            .unix_socket(socket)
+            .no_proxy()
+            .build()
+            .map_err(|error| CliError::new(format!("no HTTP client could be made: {error}")))?;
+        Ok(Self {
+            http,
+            // Only the socket counts.
+            server: "http://localhost".to_owned(),
+            token: None,
         })
     }
 
