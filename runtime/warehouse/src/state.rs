@@ -371,6 +371,43 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn readers_wait_for_no_writer_and_see_only_what_is_committed() {
+        let (_folder, state) = state();
+        let code = Digest::of(b"code");
+        let seen = state.write(|connection| {
+            let insert = "INSERT INTO bootstrap VALUES (?)";
+            connection.execute(insert, duckdb::params![code.to_string()])?;
+            // Would never return if it waited for this transaction.
+            std::thread::scope(|scope| scope.spawn(|| state.bootstrap_code()).join().unwrap())
+        });
+        assert_eq!(seen.unwrap(), None);
+        assert_eq!(state.bootstrap_code().unwrap(), Some(code));
+    }
+
+    #[test]
+    fn a_checkpoint_waits_for_no_reader_and_leaves_nothing_to_replay() {
+        let (folder, state) = state();
+        let log = folder.path().join("state/system.duckdb.wal");
+        state.set_bootstrap_code(&Digest::of(b"old")).unwrap();
+        assert!(log.metadata().unwrap().len() > 0);
+        let read = |connection: &Connection| -> Result<String, StateError> {
+            let sql = "SELECT hash FROM bootstrap";
+            Ok(connection.query_row(sql, [], |row| row.get(0))?)
+        };
+        let both = state.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let before = read(&snapshot)?;
+            state.set_bootstrap_code(&Digest::of(b"new"))?;
+            state.checkpoint()?;
+            Ok((before, read(&snapshot)?))
+        });
+        let (before, after) = both.unwrap();
+        assert_eq!(before, after, "a transaction sees one moment");
+        state.checkpoint().unwrap();
+        assert!(!log.exists());
+    }
+
+    #[test]
     fn what_was_written_is_there_after_reopening_without_a_checkpoint() {
         let (folder, state) = state();
         state.set_bootstrap_code(&Digest::of(b"code")).unwrap();

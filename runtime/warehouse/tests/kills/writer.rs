@@ -1,0 +1,110 @@
+//! The process that is killed: several threads write, and each write is acknowledged on a line once
+//! it is committed.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use domain::run::{Counts, Level, LogLine};
+use domain::{Digest, Operation, Run, RunId, RunState, SourceName};
+use jiff::Timestamp;
+use uuid::Uuid;
+use warehouse::{AuditEntry, Paths, State, StateError, Token, User};
+
+/// Lines of one batch: all of them are there or none.
+pub(crate) const BATCH: usize = 3;
+
+/// One or several writes, acknowledged.
+type Work = fn(&State) -> Result<(), StateError>;
+
+/// Writes until it is killed; returns only when a write fails.
+pub(crate) fn write(folder: &Path) -> ExitCode {
+    let paths = Paths::new(folder).unwrap();
+    paths.create().unwrap();
+    println!("opening");
+    let state = State::open(&paths).unwrap();
+    println!("ready");
+    let works: [Work; 4] = [accounts, runs, audits, checkpoints];
+    std::thread::scope(|scope| {
+        for work in works {
+            let state = &state;
+            scope.spawn(move || {
+                while work(state).is_ok() {}
+                // Whoever waits for a kill sees that something went wrong instead.
+                std::process::exit(1);
+            });
+        }
+    });
+    ExitCode::FAILURE
+}
+
+/// A user and a token of theirs in one transaction, which also uses up a code.
+fn accounts(state: &State) -> Result<(), StateError> {
+    let user = User {
+        id: Uuid::now_v7(),
+        email: format!("{}@example.com", Uuid::now_v7()),
+        role: "admin".to_owned(),
+        created_at: Timestamp::now(),
+    };
+    let token = Token {
+        id: Uuid::now_v7(),
+        user: user.id,
+        hash: Digest::of(user.email.as_bytes()),
+        created_at: Timestamp::now(),
+        revoked_at: None,
+    };
+    let code = Digest::of(b"code");
+    state.set_bootstrap_code(&code)?;
+    assert!(state.claim_bootstrap(&code, &user, &token)?);
+    println!("user {}", user.id);
+    Ok(())
+}
+
+fn runs(state: &State) -> Result<(), StateError> {
+    let run = Run {
+        id: RunId::generate(),
+        source: SourceName::parse("shop").unwrap(),
+        version: Digest::of(b"version"),
+        operation: Operation::Sync,
+        state: RunState::Running,
+        queued_at: Timestamp::now(),
+        started_at: None,
+        finished_at: None,
+        counts: Counts::default(),
+        failure: None,
+    };
+    state.save_run(&run)?;
+    println!("run {}", run.id);
+    for _ in 0..2 {
+        let line = LogLine {
+            at: Timestamp::now(),
+            level: Level::Info,
+            message: "x".repeat(200),
+        };
+        state.append_log(run.id, &vec![line; BATCH])?;
+        println!("log {}", run.id);
+    }
+    // A run is replaced as a whole: it must never be gone in between.
+    state.save_run(&Run {
+        state: RunState::Succeeded,
+        ..run
+    })
+}
+
+fn audits(state: &State) -> Result<(), StateError> {
+    let resource = Uuid::now_v7().to_string();
+    let entry = AuditEntry {
+        resource: Some(resource.clone()),
+        ..AuditEntry::new("source.create")
+    };
+    state.audit(&entry)?;
+    println!("audit {resource}");
+    Ok(())
+}
+
+/// One after the other, so that many kills fall into one; with gaps, since the others would get no
+/// turn at the writer else.
+fn checkpoints(state: &State) -> Result<(), StateError> {
+    std::thread::sleep(Duration::from_millis(2));
+    state.checkpoint()
+}
