@@ -252,6 +252,7 @@ fn help_is_there_for_every_command() {
     for expected in [
         "serve",
         "doctor",
+        "admin",
         "connector",
         "publisher",
         "source",

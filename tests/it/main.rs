@@ -9,6 +9,7 @@ mod query;
 mod runs;
 
 mod access;
+mod admin;
 mod artifacts;
 mod credentials;
 mod egress;
