@@ -143,7 +143,7 @@ fn read<T: DeserializeOwned>(answer: Value) -> CliResult<T> {
 /// A path with the fields of a flat value that are not null behind it.
 fn query<T: Serialize>(path: &str, fields: &T) -> String {
     let fields = serde_json::to_value(fields).unwrap_or_default();
-    let mut text = url::form_urlencoded::Serializer::new(format!("{path}?"));
+    let mut text = url::form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
     for (name, value) in fields.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}

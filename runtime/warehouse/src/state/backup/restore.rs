@@ -2,7 +2,7 @@
 //! mark that says to do it again.
 
 use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -64,10 +64,14 @@ pub fn restore(paths: &Paths, from: &Path, force: bool) -> Result<Restored, Back
 
 /// Copies first and hashes the copy: what is put in place is what was checked.
 fn copy_verified(from: &Path, stage: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+    let folder = stage.parent().unwrap_or(stage);
+    let owner = folder.metadata().map_err(BackupError::io(folder))?;
     for (name, entry) in &manifest.files {
         let (source, copy) = (from.join(name), stage.join(name));
         std::fs::copy(&source, &copy).map_err(BackupError::io(&source))?;
         std::fs::set_permissions(&copy, Permissions::from_mode(0o600))
+            // Root may restore what a server with a user of its own shall read.
+            .and_then(|()| chown(&copy, Some(owner.uid()), Some(owner.gid())))
             .and_then(|()| sync(&copy))
             .map_err(BackupError::io(&copy))?;
         if hashed(&copy)? != *entry {

@@ -29,6 +29,13 @@ fn furnished() -> (tempfile::TempDir, Paths, State, PathBuf) {
     (folder, paths, state, to)
 }
 
+/// The number that the next line of a log would get.
+fn next_number(state: &State) -> i64 {
+    let sql = "SELECT nextval('line_numbers')";
+    let next = state.write(|connection| Ok(connection.query_row(sql, [], |row| row.get(0))?));
+    next.unwrap()
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
     let mut names: Vec<_> = entries
@@ -41,6 +48,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn a_backup_comes_back_as_it_was_and_keeps_what_it_replaces() {
     let (_folder, paths, state, to) = furnished();
+    assert_eq!(next_number(&state), 1);
     let manifest = state.backup(&paths, &to, None).unwrap();
     assert_eq!(
         names(&to),
@@ -52,6 +60,7 @@ fn a_backup_comes_back_as_it_was_and_keeps_what_it_replaces() {
         (1, &before.head)
     );
     let kept = state.users().unwrap();
+    assert_eq!(next_number(&state), 2);
     state.insert_user(&user("bob")).unwrap();
     drop(state);
     std::fs::write(paths.state_dir().join(".jwt_secret"), "another").unwrap();
@@ -68,7 +77,7 @@ fn a_backup_comes_back_as_it_was_and_keeps_what_it_replaces() {
     let state = State::open(&paths).unwrap();
     assert_eq!(state.users().unwrap(), kept);
     assert_eq!(state.verify_audit(None).unwrap(), before);
-    // The numbers of log lines go on where they were.
+    assert_eq!(next_number(&state), 2, "numbers go on where they were");
     let rows = crate::open::Database::read(&replaced.join("system.duckdb")).unwrap();
     let users = "SELECT count(*) FROM users";
     assert_eq!(rows.query_row(users, [], |row| row.get(0)), Ok(2));
@@ -185,8 +194,25 @@ fn a_restore_that_was_cut_off_is_not_opened_and_can_be_done_again() {
     state.backup(&paths, &to, None).unwrap();
     drop(state);
     std::fs::write(paths.restore_marker(), "").unwrap();
+    // What another file's log holds must not be replayed onto the restored one.
+    let log = paths.state_dir().join("system.duckdb.wal");
+    std::fs::write(&log, "of another file").unwrap();
     let error = State::open(&paths).unwrap_err().to_string();
     assert!(error.contains("--force"), "{error}");
-    restore(&paths, &to, true).unwrap();
+    let replaced = restore(&paths, &to, true).unwrap().replaced.unwrap();
+    assert!(names(&replaced).contains(&"system.duckdb.wal".to_owned()));
     assert_eq!(State::open(&paths).unwrap().users().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_restored_belongs_to_whom_the_folder_belongs() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let (_folder, paths, state, to) = furnished();
+    state.backup(&paths, &to, None).unwrap();
+    drop(state);
+    // Only root can give it to another; anybody else restores for themselves.
+    let _ = chown(paths.state_dir(), Some(12_345), None);
+    restore(&paths, &to, true).unwrap();
+    let owner = |path: &Path| path.metadata().unwrap().uid();
+    assert_eq!(owner(&paths.system_db()), owner(&paths.state_dir()));
 }
