@@ -234,8 +234,8 @@ pub(crate) async fn revoke_token(
 }
 
 fn own(app: &App, user: Uuid) -> ApiResult<Vec<Token>> {
-    let mut tokens = app.state().tokens()?;
-    tokens.retain(|token| token.user == user && token.kind == TokenKind::Personal);
+    let mut tokens = app.state().tokens_of(user)?;
+    tokens.retain(|token| token.kind == TokenKind::Personal);
     Ok(tokens)
 }
 

@@ -133,8 +133,8 @@ mod tests {
             .unwrap();
     }
 
-    const TWO_USERS: &str = "INSERT INTO users (id, email, role, created_at) VALUES \
-        ('1', 'a@b.org', 'admin', now()::TIMESTAMP), ('2', 'A@B.org', 'admin', now()::TIMESTAMP)";
+    const TWO_USERS: &str = "INSERT INTO users (id, email, name, active, created_at) VALUES \
+        ('1', 'a@b.org', '', true, now()::TIMESTAMP), ('2', 'A@B.org', '', true, now()::TIMESTAMP)";
 
     #[test]
     fn a_fresh_state_is_sound_open_or_closed() {
@@ -153,7 +153,7 @@ mod tests {
         run(&state, TWO_USERS);
         run(
             &state,
-            "INSERT INTO tokens (id, user_id, hash, created_at) VALUES ('t', 'gone', 'h', now()::TIMESTAMP)",
+            "INSERT INTO tokens (id, user_id, kind, name, hash, created_at, expires_at) VALUES ('t', 'gone', 'pat', '', 'h', now()::TIMESTAMP, now()::TIMESTAMP)",
         );
         let problems = state.check().unwrap().problems;
         assert_eq!(

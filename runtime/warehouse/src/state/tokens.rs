@@ -62,6 +62,15 @@ impl State {
         self.read(|connection| collect(connection, &sql, &[], read_token))
     }
 
+    /// The tokens of a user, newest first.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`], [`StateError::Malformed`].
+    pub fn tokens_of(&self, user: Uuid) -> Result<Vec<Token>, StateError> {
+        let sql = format!("SELECT {TOKEN} FROM tokens WHERE user_id = ? ORDER BY created_at DESC");
+        self.read(|connection| collect(connection, &sql, &[&user.to_string()], read_token))
+    }
+
     /// Makes a token invalid; one that is invalid already stays as it is.
     ///
     /// # Errors
@@ -246,7 +255,8 @@ mod tests {
         assert_eq!(after.last_used_at, Some(now));
         assert!(after.revoked_at.is_some());
         state.revoke_token(token.id, &entry()).unwrap();
-        assert_eq!(state.token(&token.hash).unwrap().unwrap(), after);
+        assert_eq!(state.tokens_of(user.id).unwrap(), [after]);
+        assert_eq!(state.tokens_of(Uuid::now_v7()).unwrap(), []);
     }
 
     #[test]

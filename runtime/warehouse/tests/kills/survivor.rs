@@ -45,7 +45,7 @@ impl Survivor {
         let there: BTreeSet<_> = state.users().unwrap().iter().map(|user| user.id).collect();
         assert!(there.is_superset(&self.users), "a user is gone");
         for user in &there - &self.known {
-            let tokens = state.tokens(user).unwrap().len();
+            let tokens = state.tokens_of(user).unwrap().len();
             assert_eq!(
                 tokens, 1,
                 "a user came without the token of the same transaction"

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use domain::access::Scopes;
 use domain::run::{Counts, Level, LogLine};
-use domain::{Digest, Operation, Run, RunId, RunState, SourceName};
+use domain::{Digest, Operation, Run, RunId, RunState, SourceName, Token, TokenKind, User};
 use jiff::Timestamp;
 use uuid::Uuid;
-use warehouse::{AuditEntry, Paths, State, StateError, Token, User};
+use warehouse::{AuditEntry, Paths, State, StateError};
 
 /// Lines of one batch: all of them are there or none.
 pub(crate) const BATCH: usize = 3;
@@ -40,22 +41,24 @@ pub(crate) fn write(folder: &Path) -> ExitCode {
 
 /// A user and a token of theirs in one transaction, which also uses up a code.
 fn accounts(state: &State) -> Result<(), StateError> {
-    let user = User {
-        id: Uuid::now_v7(),
-        email: format!("{}@example.com", Uuid::now_v7()),
-        role: "admin".to_owned(),
-        created_at: Timestamp::now(),
-    };
+    let user = User::new(&format!("{}@example.com", Uuid::now_v7()), "");
+    let now = Timestamp::now();
     let token = Token {
         id: Uuid::now_v7(),
         user: user.id,
+        kind: TokenKind::Personal,
+        name: "first".to_owned(),
         hash: Digest::of(user.email.as_bytes()),
-        created_at: Timestamp::now(),
+        scopes: Scopes::All,
+        created_at: now,
+        expires_at: now,
+        last_used_at: None,
+        last_used_from: None,
         revoked_at: None,
     };
     let code = Digest::of(b"code");
     state.set_bootstrap_code(&code)?;
-    assert!(state.claim_bootstrap(&code, &user, &token)?);
+    assert!(state.claim_bootstrap(&code, &user, &token, &AuditEntry::new("server.claim"))?);
     println!("user {}", user.id);
     Ok(())
 }

@@ -4,25 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::paths::lock_data_dir;
-use crate::state::tests::state;
-use crate::state::{AuditEntry, User};
-use uuid::Uuid;
+use crate::state::AuditEntry;
+use crate::state::tests::{entry, state};
+use domain::User;
 
 fn user(name: &str) -> User {
-    User {
-        id: Uuid::now_v7(),
-        email: format!("{name}@example.com"),
-        role: "admin".to_owned(),
-        created_at: Timestamp::now(),
-    }
+    User::new(&format!("{name}@example.com"), "")
 }
 
 /// A state with a user, an audit entry and keys; its folder, and one for backups.
 fn furnished() -> (tempfile::TempDir, Paths, State, PathBuf) {
     let (folder, state) = state();
     let paths = Paths::new(folder.path()).unwrap();
-    state.insert_user(&user("ann")).unwrap();
-    state.audit(&AuditEntry::new("user.create")).unwrap();
+    state.insert_user(&user("ann"), &entry()).unwrap();
     std::fs::write(paths.state_dir().join(".jwt_secret"), "signs").unwrap();
     std::fs::write(paths.state_dir().join("master.key"), "seals").unwrap();
     let to = folder.path().join("backup");
@@ -61,7 +55,7 @@ fn a_backup_comes_back_as_it_was_and_keeps_what_it_replaces() {
     );
     let kept = state.users().unwrap();
     assert_eq!(next_number(&state), 2);
-    state.insert_user(&user("bob")).unwrap();
+    state.insert_user(&user("bob"), &entry()).unwrap();
     drop(state);
     std::fs::write(paths.state_dir().join(".jwt_secret"), "another").unwrap();
 
