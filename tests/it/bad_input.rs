@@ -146,15 +146,17 @@ fn a_configuration_file_that_is_wrong() {
     exit status: 1
     --- stdout
     --- stderr
-    error: the configuration `DATA/sluice.yaml` is not valid: unknown field `listen`, expected one of `http`, `storage`, `runs`, `queries`, `credentials`, `log`
-    hint: config/instance.example.yaml shows every key with its default
+    error: the configuration cannot be used:
+    DATA/sluice.yaml:2:1: this is not YAML: while parsing a flow sequence, expected ',' or ']'
+    hint: config/instance.yaml.example shows every key with its default; `sluice config check` tells what is wrong without starting anything
     ");
     insta::assert_snapshot!(start("lisen: 127.0.0.1:8000"), @r"
     exit status: 1
     --- stdout
     --- stderr
-    error: the configuration `DATA/sluice.yaml` is not valid: unknown field `lisen`, expected one of `http`, `storage`, `runs`, `queries`, `credentials`, `log`
-    hint: config/instance.example.yaml shows every key with its default
+    error: the configuration cannot be used:
+    DATA/sluice.yaml:1:1: there is no key `lisen`; there is `config_version`, `http`, `auth`, `mail`, `storage`, `runs`, `queries`, `credentials`, `audit` and `log`
+    hint: config/instance.yaml.example shows every key with its default; `sluice config check` tells what is wrong without starting anything
     ");
     std::fs::remove_file(&file).unwrap();
     let mut command = serve(&dir.path().join("data"), &Options::default());
@@ -163,7 +165,7 @@ fn a_configuration_file_that_is_wrong() {
     --- stdout
     --- stderr
     error: the configuration `DATA/sluice.yaml` cannot be read: No such file or directory (os error 2)
-    hint: config/instance.example.yaml shows every key with its default
+    hint: config/instance.yaml.example shows every key with its default; `sluice config check` tells what is wrong without starting anything
     ");
 }
 

@@ -22,4 +22,5 @@ mod faults;
 mod readers;
 
 mod cli;
+mod config;
 mod tidy;

@@ -3,6 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// What the machine of the tests may have set, and would change what they see.
+const FOREIGN: [&str; 8] = [
+    "SLUICE_SERVER",
+    "SLUICE_TOKEN",
+    "SLUICE_MASTER_KEY",
+    "SLUICE_CONFIG",
+    "DATA_DIR",
+    "LOG_LEVEL",
+    "CORS_ORIGINS",
+    "SERVER_URL",
+];
+
 /// The folder of built binaries: where this program's own folder is, above `deps`.
 fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a program has a path");
@@ -23,7 +35,7 @@ pub fn sluice() -> Command {
         path.display()
     );
     let mut command = Command::new(path);
-    for name in ["SLUICE_SERVER", "SLUICE_TOKEN", "SLUICE_MASTER_KEY"] {
+    for name in FOREIGN {
         command.env_remove(name);
     }
     command

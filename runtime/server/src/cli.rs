@@ -1,8 +1,9 @@
-//! The command line: `serve`, `doctor` and `admin` work on this machine, `connector` on files, the rest speaks
-//! to a server's REST API.
+//! The command line: `serve`, `doctor`, `config` and `admin` work on this machine, `connector` on files, the rest
+//! speaks to a server's REST API.
 
 mod admin;
 mod client;
+mod config;
 mod connector;
 mod doctor;
 mod events;
@@ -37,6 +38,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Back up, restore and check the state, at the machine itself
     Admin(admin::Admin),
+    /// Check a configuration, print what holds, or its schema
+    #[command(subcommand)]
+    Config(config::Command),
     /// Build, sign, check and upload connectors
     #[command(subcommand)]
     Connector(connector::Command),
@@ -112,6 +116,7 @@ fn dispatch(command: Command) -> CliResult<ExitCode> {
         Command::Serve(serve) => serve::serve(serve).map(done),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Admin(admin) => wait(admin::admin(admin)),
+        Command::Config(command) => config::config(&command),
         Command::Connector(command) => connector::connector(command).map(done),
         Command::Publisher(command) => wait(publisher::publisher(command)).map(done),
         Command::Source(command) => wait(source::source(command)).map(done),

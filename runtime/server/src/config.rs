@@ -1,50 +1,64 @@
-//! The server's configuration: an optional YAML file, below it defaults, above it a few flags and
-//! environment variables of `sluice serve`.
+//! The server's configuration: an optional YAML file, below it defaults, above it variables of the
+//! environment and a few flags of `sluice serve`.
 //!
-//! `config/instance.example.yaml` shows every key with its default; a test keeps the two alike.
+//! A file becomes a tree that knows where each value stands; variables are filled in; the tree is held
+//! against the schema of the types, and what remains is read. So everything that is wrong is told at
+//! once. `config/instance.yaml.example` shows every key with its default; a test keeps the two alike.
 
-use std::net::SocketAddr;
+mod auth;
+mod check;
+mod engine;
+mod environment;
+mod formats;
+mod http;
+mod interpolate;
+mod mail;
+mod oidc;
+mod problem;
+mod rules;
+mod schema;
+mod secret;
+mod show;
+mod values;
+mod yaml;
+
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use domain::Secret;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-/// Why a configuration cannot be used.
-#[derive(Debug, Error)]
-pub(crate) enum ConfigError {
-    /// The file is not there or not readable.
-    #[error("the configuration `{path}` cannot be read: {source}")]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    /// Not YAML, or a key that does not exist, or a value of the wrong type.
-    #[error("the configuration `{path}` is not valid: {source}")]
-    Malformed {
-        path: PathBuf,
-        source: serde_yaml_ng::Error,
-    },
-    /// A value that makes no sense.
-    #[error("the configuration's `{key}` is {found}; it must be {rule}")]
-    Value {
-        key: &'static str,
-        found: u64,
-        rule: &'static str,
-    },
-}
+pub(crate) use auth::Auth;
+pub(crate) use engine::{Audit, CredentialsKey, Log, LogFormat, Queries, Runs, Storage};
+pub(crate) use http::Http;
+pub(crate) use mail::Mail;
+pub(crate) use problem::{ConfigError, Problems};
+pub(crate) use schema::text as schema_text;
+pub(crate) use show::show;
+
+use interpolate::Lookup;
+use problem::{At, Problem};
+use yaml::{Node, Yaml};
+
+/// The version of the keys that this server knows.
+const VERSION: u32 = 1;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The version of these keys.
+    #[schemars(range(min = 1, max = 1))]
+    pub(crate) config_version: u32,
     pub(crate) http: Http,
+    pub(crate) auth: Auth,
+    pub(crate) mail: Mail,
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
     pub(crate) queries: Queries,
     pub(crate) credentials: CredentialsKey,
-    pub(crate) auth: Auth,
+    pub(crate) audit: Audit,
     pub(crate) log: Log,
 }
 
@@ -57,207 +71,36 @@ impl Config {
     }
 }
 
-/// Where and how the server answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Http {
-    /// Address and port; port 0 picks a free one.
-    pub(crate) listen: SocketAddr,
-    /// How people reach the server, for the links that it prints; by default where it listens.
-    pub(crate) public_url: Option<url::Url>,
-    /// The largest component that may be uploaded, in MiB.
-    pub(crate) max_upload_mib: u64,
-    /// Seconds until a request is given up; not for downloads, uploads and event streams.
-    pub(crate) request_timeout_seconds: u64,
-    /// Seconds that open requests get at a shutdown.
-    pub(crate) shutdown_grace_seconds: u64,
-}
-
-/// Where things lie.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Storage {
-    /// The data folder.
-    pub(crate) data_dir: PathBuf,
-}
-
-/// How connectors are run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Runs {
-    /// Runs at once; others wait.
-    pub(crate) max_at_once: usize,
-    /// Whether a kernel that cannot confine runners fully is an error.
-    pub(crate) require_confinement: bool,
-    /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
-    pub(crate) user_agent: Option<String>,
-    /// A PEM file of certificates that are trusted beside the public ones.
-    pub(crate) extra_ca_file: Option<PathBuf>,
-}
-
-/// What a query may use.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Queries {
-    /// Seconds until a query is interrupted.
-    pub(crate) timeout_seconds: u64,
-    /// The most rows of one answer.
-    pub(crate) max_rows: usize,
-}
-
-/// Where the master key of the credentials comes from when `SLUICE_MASTER_KEY` is not set.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct CredentialsKey {
-    /// The key file; by default `state/master.key` in the data folder, made at first start.
-    pub(crate) master_key_file: Option<PathBuf>,
-}
-
-/// Who may come in, and for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Auth {
-    /// The longest life of a personal access token, in days.
-    pub(crate) token_max_days: u32,
-    /// Minutes that the token of a desktop program lives.
-    pub(crate) desktop_minutes: u32,
-}
-
-impl Default for Auth {
+impl Default for Config {
     fn default() -> Self {
         Self {
-            token_max_days: 365,
-            desktop_minutes: 15,
+            config_version: VERSION,
+            http: Http::default(),
+            auth: Auth::default(),
+            mail: Mail::default(),
+            storage: Storage::default(),
+            runs: Runs::default(),
+            queries: Queries::default(),
+            credentials: CredentialsKey::default(),
+            audit: Audit::default(),
+            log: Log::default(),
         }
     }
 }
 
-impl Auth {
-    pub(crate) fn token_max_days(&self) -> i64 {
-        i64::from(self.token_max_days)
-    }
-
-    pub(crate) fn desktop_minutes(&self) -> i64 {
-        i64::from(self.desktop_minutes)
-    }
-}
-
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Log {
-    /// How a line looks.
-    pub(crate) format: LogFormat,
-    /// Levels, such as `info` or `info,ingest=debug`.
-    pub(crate) filter: String,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            public_url: None,
-            max_upload_mib: 64,
-            request_timeout_seconds: 120,
-            shutdown_grace_seconds: 10,
-        }
-    }
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("data"),
-        }
-    }
-}
-
-impl Default for Runs {
-    fn default() -> Self {
-        Self {
-            max_at_once: 4,
-            require_confinement: true,
-            user_agent: None,
-            extra_ca_file: None,
-        }
-    }
-}
-
-impl Default for Queries {
-    fn default() -> Self {
-        Self {
-            timeout_seconds: 60,
-            max_rows: 100_000,
-        }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: "info".into(),
-        }
-    }
+/// A configuration that can be used, and what the operator should know about it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads a file; without one, the defaults.
-    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else {
-            return Ok(Self::default());
-        };
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let config = Self::parse(&text).map_err(|source| ConfigError::Malformed {
-            path: path.to_owned(),
-            source,
-        })?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn parse(text: &str) -> Result<Self, serde_yaml_ng::Error> {
-        // A file of comments only is an empty document.
-        Ok(serde_yaml_ng::from_str::<Option<Self>>(text)?.unwrap_or_default())
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let at_least_one = [
-            ("http.max_upload_mib", self.http.max_upload_mib),
-            (
-                "http.request_timeout_seconds",
-                self.http.request_timeout_seconds,
-            ),
-            ("runs.max_at_once", self.runs.max_at_once as u64),
-            ("queries.timeout_seconds", self.queries.timeout_seconds),
-            ("queries.max_rows", self.queries.max_rows as u64),
-        ];
-        match at_least_one.iter().find(|(_, value)| *value == 0) {
-            Some((key, found)) => Err(ConfigError::Value {
-                key,
-                found: *found,
-                rule: "at least 1",
-            }),
-            None if self.http.max_upload_mib > 1024 => Err(ConfigError::Value {
-                key: "http.max_upload_mib",
-                found: self.http.max_upload_mib,
-                rule: "at most 1024: an upload is held in memory",
-            }),
-            None => Ok(()),
-        }
+    /// Reads a file, if there is one, and the environment above it.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, ConfigError> {
+        let text = path.map(read_file).transpose()?;
+        read(text.as_deref(), &|name| std::env::var(name).ok())
+            .map_err(|list| ConfigError::Wrong(Problems::new(path, list)))
     }
 }
 
@@ -266,73 +109,92 @@ pub(crate) fn master_key() -> Option<Secret> {
     std::env::var("SLUICE_MASTER_KEY").ok().map(Secret::new)
 }
 
-impl Http {
-    pub(crate) fn max_upload_bytes(&self) -> usize {
-        usize::try_from(self.max_upload_mib << 20).unwrap_or(usize::MAX)
+/// The text of a file, of which no more is read than a configuration can have.
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    let most = u64::try_from(yaml::MAX_BYTES).unwrap_or(u64::MAX);
+    let read = file
+        .take(most + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if read > yaml::MAX_BYTES {
+        let message = format!("the file is larger than {} KiB", yaml::MAX_BYTES >> 10);
+        let problem = Problem::new(At::Line(1, 1), message);
+        return Err(ConfigError::Wrong(Problems::new(Some(path), vec![problem])));
     }
-
-    pub(crate) fn request_timeout(&self) -> Duration {
-        Duration::from_secs(self.request_timeout_seconds)
-    }
-
-    pub(crate) fn shutdown_grace(&self) -> Duration {
-        Duration::from_secs(self.shutdown_grace_seconds)
-    }
+    Ok(text)
 }
 
-impl Runs {
-    pub(crate) fn user_agent(&self) -> String {
-        let own = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
-        self.user_agent.clone().unwrap_or_else(|| own.into())
+/// From the text of a file, if there is one, to a configuration, or to all that is wrong with it.
+fn read(text: Option<&str>, lookup: Lookup<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    let node = text.and_then(|text| yaml::read(text, &mut problems));
+    // What remains of a text that is no YAML says nothing about its keys.
+    if node.is_none() && !problems.is_empty() {
+        return Err(problems);
     }
+    let mut node = node.unwrap_or(Node::new(At::Line(1, 1), Yaml::Null));
+    if text.is_some() {
+        version(&node, &mut warnings).map_err(|problem| vec![problem])?;
+    }
+    interpolate::interpolate(&mut node, lookup, &mut problems);
+    environment::apply(&mut node, lookup);
+    let missing: Vec<At> = problems.iter().map(|problem| problem.at).collect();
+    if node.value == Yaml::Null {
+        node.value = Yaml::Map(Vec::new());
+    }
+    let node = check::check(node, &schema::schema(), &mut problems);
+    once(&mut problems, &missing);
+    match serde_json::from_value::<Config>(node.to_json()) {
+        Ok(config) => {
+            let breaches = rules::breaches(&config).into_iter();
+            problems
+                .extend(breaches.map(|(key, message)| Problem::new(node.locate(&key), message)));
+            if problems.is_empty() {
+                return Ok(Loaded { config, warnings });
+            }
+        }
+        Err(error) => problems.push(Problem::new(node.at, error.to_string())),
+    }
+    Err(problems)
 }
 
-impl Queries {
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout_seconds)
+/// Where a variable is missing, its text is wrong as well, which needs no second word.
+fn once(problems: &mut Vec<Problem>, missing: &[At]) {
+    let mut told: Vec<At> = Vec::new();
+    problems.retain(|problem| {
+        let again = missing.contains(&problem.at) && told.contains(&problem.at);
+        told.push(problem.at);
+        !again
+    });
+}
+
+/// Refuses what a newer server wrote: its keys may mean something else.
+fn version(root: &Node, warnings: &mut Vec<String>) -> Result<(), Problem> {
+    let Some(version) = root.get("config_version") else {
+        warnings.push(format!(
+            "the configuration does not say its version and is read as `config_version: {VERSION}`; write that into it"
+        ));
+        return Ok(());
+    };
+    match &version.value {
+        Yaml::Number(number) if number.as_u64().is_some_and(|v| v > u64::from(VERSION)) => {
+            Err(Problem::new(
+                version.at,
+                format!(
+                    "`config_version` is {number}, and this server knows version {VERSION}; use a newer server, or the keys of that version"
+                ),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXAMPLE: &str = include_str!("../../../config/instance.example.yaml");
-
-    #[test]
-    fn the_example_shows_every_key_with_its_default() {
-        let example: serde_json::Value = serde_yaml_ng::from_str(EXAMPLE).unwrap();
-        assert_eq!(example, serde_json::to_value(Config::default()).unwrap());
-    }
-
-    #[test]
-    fn every_key_of_the_example_has_a_comment() {
-        let mut commented = false;
-        for line in EXAMPLE.lines().filter(|line| line.starts_with("  ")) {
-            if line.trim_start().starts_with('#') {
-                commented = true;
-            } else {
-                assert!(commented, "no comment before `{line}`");
-                commented = false;
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_named() {
-        let error = Config::parse("http:\n  lisen: 127.0.0.1:1\n").unwrap_err();
-        assert!(error.to_string().contains("lisen"), "{error}");
-    }
-
-    #[test]
-    fn a_file_of_comments_gives_the_defaults() {
-        assert_eq!(Config::parse("# nothing\n").unwrap(), Config::default());
-    }
-
-    #[test]
-    fn a_value_that_stops_everything_is_refused() {
-        let config = Config::parse("runs:\n  max_at_once: 0\n").unwrap();
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("runs.max_at_once"), "{error}");
-    }
-}
+mod tests;

@@ -68,7 +68,7 @@ pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Clai
         kind: TokenKind::Personal,
         name: "first token",
         scopes: Scopes::All,
-        valid: SignedDuration::from_hours(24 * app.config.auth.token_max_days()),
+        valid: SignedDuration::from_hours(24 * i64::from(app.config.auth.token_max_days)),
     };
     let (text, token) = app
         .tokens

@@ -155,7 +155,7 @@ fn role(by: &Principal) -> &'static str {
 }
 
 fn valid_days(app: &App, wanted: &Days) -> ApiResult<i64> {
-    let most = app.config.auth.token_max_days();
+    let most = i64::from(app.config.auth.token_max_days);
     match *wanted {
         Days::Usual => Ok(DEFAULT_DAYS.min(most)),
         Days::Longest => Ok(most),
@@ -335,7 +335,7 @@ pub(crate) async fn desktop_token(by: By, app: AppState) -> ApiResult<Json<Deskt
             kind: TokenKind::Desktop,
             name: "desktop",
             scopes: Scopes::Only([Scope::Data, Scope::Runs].into()),
-            valid: SignedDuration::from_mins(app.config.auth.desktop_minutes()),
+            valid: SignedDuration::from_mins(app.config.auth.desktop_minutes.into()),
         };
         let (text, token) = app
             .tokens

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::config::load;
 use super::output::{CliError, CliResult};
-use crate::config::{Config, LogFormat};
+use crate::config::{Loaded, LogFormat};
 use crate::{serve, telemetry};
 
 #[derive(Args)]
@@ -17,7 +18,7 @@ pub(super) struct Serve {
     /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8000]
     #[arg(long, env = "SLUICE_LISTEN", value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A configuration file; config/instance.example.yaml shows every key
+    /// A configuration file; config/instance.yaml.example shows every key
     #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// How log lines look [default: text]
@@ -26,10 +27,10 @@ pub(super) struct Serve {
 }
 
 pub(super) fn serve(flags: Serve) -> CliResult<()> {
-    let mut config = Config::load(flags.config.as_deref()).map_err(|error| {
-        CliError::new(error.to_string())
-            .hint("config/instance.example.yaml shows every key with its default")
-    })?;
+    let Loaded {
+        mut config,
+        warnings,
+    } = load(flags.config.as_deref())?;
     if let Some(data_dir) = flags.data_dir {
         config.storage.data_dir = data_dir;
     }
@@ -40,5 +41,8 @@ pub(super) fn serve(flags: Serve) -> CliResult<()> {
         config.log.format = format;
     }
     telemetry::start(&config.log).map_err(CliError::new)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     serve::serve(config)
 }

@@ -1,0 +1,144 @@
+//! What lies where, what runs, queries and logs may use, and how long things are kept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where things lie.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// The data folder.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// How connectors are run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Runs {
+    /// Runs at once; others wait.
+    #[schemars(range(min = 1, max = 1_024))]
+    pub(crate) max_at_once: usize,
+    /// Whether a kernel that cannot confine runners fully is an error.
+    pub(crate) require_confinement: bool,
+    /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
+    #[schemars(length(min = 1, max = 256), extend("format" = "header-value"))]
+    pub(crate) user_agent: Option<String>,
+    /// A PEM file of certificates that are trusted beside the public ones.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(crate) extra_ca_file: Option<PathBuf>,
+}
+
+/// What a query may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Queries {
+    /// Seconds until a query is interrupted.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) timeout_seconds: u64,
+    /// The most rows of one answer.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub(crate) max_rows: usize,
+}
+
+/// Where the master key of the credentials comes from when `SLUICE_MASTER_KEY` is not set.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CredentialsKey {
+    /// The key file; by default `state/master.key` in the data folder, made at first start.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// How long the record of who did what is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// Days until an entry may be removed.
+    #[schemars(range(min = 1, max = 36_500))]
+    pub(crate) retention_days: u32,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// How a line looks.
+    pub(crate) format: LogFormat,
+    /// Levels, such as `info` or `info,ingest=debug`.
+    #[schemars(length(min = 1, max = 1024), extend("format" = "log-filter"))]
+    pub(crate) filter: String,
+}
+
+/// How a log line looks.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+        }
+    }
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self {
+            max_at_once: 4,
+            require_confinement: true,
+            user_agent: None,
+            extra_ca_file: None,
+        }
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self {
+            timeout_seconds: 60,
+            max_rows: 100_000,
+        }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            retention_days: 730,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".into(),
+        }
+    }
+}
+
+impl Runs {
+    pub(crate) fn user_agent(&self) -> String {
+        let own = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
+        self.user_agent.clone().unwrap_or_else(|| own.into())
+    }
+}
+
+impl Queries {
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+}

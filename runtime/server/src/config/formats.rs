@@ -1,0 +1,78 @@
+//! The formats that the schema names and JSON Schema does not know. Editors pass over them.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::values::{self, Domain, Email, Origin, ProviderName, WebAddress};
+
+/// Holds a text against a format. The error completes the sentence "it must be …".
+pub(super) fn check(format: &str, text: &str) -> Result<(), &'static str> {
+    match format {
+        "socket-address" => {
+            let rule = "an address and a port, such as `127.0.0.1:8000` or `[::]:8000`";
+            text.parse::<SocketAddr>().map(drop).map_err(|_| rule)
+        }
+        "web-address" => match values::web_address(text) {
+            Some(_) => Ok(()),
+            None => Err("an address of the web, such as `https://sluice.example.com`"),
+        },
+        "log-filter" => {
+            let rule = "levels, such as `info` or `info,ingest=debug`";
+            EnvFilter::try_new(text).map(drop).map_err(|_| rule)
+        }
+        "header-value" if text.bytes().all(|b| (b' '..=b'~').contains(&b)) => Ok(()),
+        "header-value" => Err("what a header may hold: letters, digits and signs of ASCII"),
+        "email-address" => parse::<Email>(text),
+        "domain" => parse::<Domain>(text),
+        "origin" => parse::<Origin>(text),
+        "provider-name" => parse::<ProviderName>(text),
+        "secure-web-address" => parse::<WebAddress>(text),
+        _ => Ok(()),
+    }
+}
+
+fn parse<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<(), &'static str> {
+    T::try_from(text.to_owned()).map(drop)
+}
+
+/// Whether a format is checked here, or is a size of numbers that the bounds tell as well.
+#[cfg(test)]
+pub(super) fn is_known(format: &str) -> bool {
+    const KNOWN: [&str; 9] = [
+        "socket-address",
+        "web-address",
+        "log-filter",
+        "header-value",
+        "email-address",
+        "domain",
+        "origin",
+        "provider-name",
+        "secure-web-address",
+    ];
+    KNOWN.contains(&format) || format.starts_with("uint")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_format_takes_what_fits_and_says_what_would() {
+        for (format, good, bad) in [
+            ("socket-address", "[::]:0", "localhost:1"),
+            ("web-address", "http://x/y", "ftp://x"),
+            ("log-filter", "info,server=debug", "info,=,="),
+            ("header-value", "Sluice/1 (x)", "a\r\nb"),
+            ("email-address", "a@b.c", "a"),
+            ("domain", "b.c", "a@b.c"),
+            ("origin", "https://b.c", "*"),
+            ("provider-name", "google", "Google!"),
+            ("secure-web-address", "https://b.c", "http://b.c"),
+        ] {
+            assert!(is_known(format));
+            assert_eq!(check(format, good), Ok(()), "{format}");
+            assert!(check(format, bad).is_err(), "{format}");
+        }
+    }
+}
