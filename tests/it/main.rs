@@ -13,6 +13,7 @@ mod admin;
 mod artifacts;
 mod credentials;
 mod egress;
+mod hygiene;
 mod sandbox;
 
 mod bad_data;

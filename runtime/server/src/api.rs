@@ -9,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod me;
+pub(crate) mod metrics;
 pub(crate) mod packages;
 pub(crate) mod publishers;
 pub(crate) mod query;

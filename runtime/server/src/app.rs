@@ -7,7 +7,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::SourceName;
 use ingest::Ingest;
-use jiff::Timestamp;
 use warehouse::{Catalog, State, Warehouse};
 
 use crate::auth::Directory;
@@ -17,6 +16,7 @@ use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
+use crate::metrics::Metrics;
 use crate::web::Pages;
 
 /// Everything that handlers work with.
@@ -40,8 +40,8 @@ pub(crate) struct App {
     pub(crate) rules: Rules,
     /// Templates and what is rendered once.
     pub(crate) pages: Pages,
-    /// When the server started.
-    pub(crate) started_at: Timestamp,
+    /// What is counted since the start.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -53,12 +53,6 @@ impl App {
     /// The tables as they are now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.warehouse.orchestrator.catalog()
-    }
-
-    /// Whether people reach the server by https, as configured: then cookies are for https alone.
-    pub(crate) fn is_https(&self) -> bool {
-        let url = self.config.http.public_url.as_ref();
-        url.is_some_and(|url| url.scheme() == "https")
     }
 
     /// Takes a removed source's tables out of sight, and its files away.

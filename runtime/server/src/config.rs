@@ -36,6 +36,7 @@ pub(crate) use mail::Mail;
 pub(crate) use problem::{ConfigError, Problems};
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
+pub(crate) use values::Origin;
 
 use interpolate::Lookup;
 use problem::{At, Problem};

@@ -13,6 +13,7 @@ mod control;
 mod credentials;
 mod doctor;
 mod error;
+mod metrics;
 mod middleware;
 mod router;
 mod serve;

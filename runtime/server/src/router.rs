@@ -3,24 +3,27 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, me, packages, publishers,
-    query, runs, shapes, sources, sync, tokens, users,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, me, metrics, packages,
+    publishers, query, runs, shapes, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
 use crate::config;
-use crate::middleware::{access_log, problems, request_id, security_headers};
+use crate::middleware::security_headers::{self, IsHttps};
+use crate::middleware::{
+    access_log, client_address, compression, cors, measure, problems, request_id,
+};
 use crate::web;
 
 /// The most bytes of a request that is no upload: settings and SQL are small.
@@ -45,6 +48,8 @@ fn quick_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_version))
+        .routes(routes!(health::get_details))
+        .routes(routes!(metrics::get_metrics))
         .routes(routes!(bootstrap::claim_server))
         .routes(routes!(
             publishers::list_publishers,
@@ -191,15 +196,33 @@ fn is_error(status: &str) -> bool {
 
 /// Everything that the server answers.
 pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
-    // From the inside out. The guard stands before routes only: what is no route is not found.
-    api.merge(pages())
+    let http = &app.config.http;
+    let headers = IsHttps(http.is_https());
+    let body_timeout = RequestBodyTimeoutLayer::new(http.body_read_timeout());
+    let cors = cors::layer(&http.cors_origins);
+    let (hops, metrics) = (http.trusted_proxy_hops, app.metrics.clone());
+    let everything = api
+        .merge(pages())
+        // Before routes only: what is no route is not found.
         .route_layer(from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app)
+        .with_state(app);
+    // From the inside out.
+    let explained = everything
+        .layer(body_timeout)
         .layer(CatchPanicLayer::custom(problems::panicked))
-        .layer(from_fn(problems::explain))
-        .layer(map_response(security_headers::add))
+        .layer(from_fn(problems::explain));
+    let explained = match cors {
+        Some(cors) => explained.layer(cors),
+        None => explained,
+    };
+    explained
+        .layer(map_response_with_state(headers, security_headers::add))
+        .layer(from_fn(compression::mark))
+        .layer(compression::layer())
+        .layer(from_fn_with_state(metrics, measure::measure))
         .layer(from_fn(access_log::log))
         .layer(from_fn(request_id::set))
+        .layer(from_fn_with_state(hops, client_address::set))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A server from its start to its end: what is opened in which order, and closed again.
 
+mod connections;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use axum::Router;
 use broker::{Broker, BrokerConfig, KeyOrigin, MasterKey, Vault};
 
 use ingest::{Ingest, Ports};
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use crate::config::{self, Config, Runs};
 use crate::control;
 use crate::credentials::CredentialStore;
 use crate::error::chain;
+use crate::metrics::{CountedStore, Metrics};
 use crate::router;
 use crate::web::Pages;
 
@@ -71,8 +73,9 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
     let broker = Arc::new(open_broker(&config.runs, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
+    let metrics = Arc::new(Metrics::new());
     let ingest = Ingest::new(Ports {
-        store: warehouse.state.clone(),
+        store: Arc::new(CountedStore::new(warehouse.state.clone(), metrics.clone())),
         extracts: Arc::new(warehouse.extracts.clone()),
         executor: broker,
         components: components.clone(),
@@ -91,7 +94,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         credentials,
         tokens,
         pages,
-        started_at: Timestamp::now(),
+        metrics,
     }));
     let router = router::router(api, app.clone());
     Ok((app, router))
@@ -168,18 +171,16 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let address = listener.local_addr().map_err(failed)?;
     let url = announce(app, address)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async {
+    let timeout = app.config.http.header_read_timeout();
+    let mut server = tokio::spawn(connections::answer(listener, router, timeout, async {
         // An error is the sender's end, which also means to stop.
         let _ = stopped.await;
-    });
-    let mut server = tokio::spawn(server.into_future());
+    }));
     let control = control::open(app);
+    tracing::info!(%address, "listening on {address}");
     say(format!("Sluice listens on {url}"));
     tokio::select! {
-        ended = &mut server => return match ended {
-            Ok(ended) => ended.map_err(failed),
-            Err(error) => Err(CliError::advised(&error)),
-        },
+        ended = &mut server => return ended.map_err(|error| CliError::advised(&error)),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

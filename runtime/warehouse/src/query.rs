@@ -162,6 +162,11 @@ impl QueryEngine {
         }
     }
 
+    /// How many generations were built since the start.
+    pub fn generations_built(&self) -> u64 {
+        self.generations.builds()
+    }
+
     /// What DuckDB said, without the paths of the host.
     fn clean(&self, error: &duckdb::Error) -> String {
         let text = match error {

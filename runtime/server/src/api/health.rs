@@ -1,11 +1,16 @@
-//! `/api/health` and `/api/version`: open to everyone, asked all the time by probes and old clients.
+//! `/api/health` and `/api/version`: open to everyone, asked all the time by probes and old clients;
+//! and `/api/health/detailed` for those who are signed in.
+
+mod details;
 
 use axum::Json;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::{AppState, blocking};
+use crate::app::{App, AppState, blocking};
 use crate::error::ApiResult;
+pub(crate) use details::Details;
 
 /// Whether the server works.
 #[derive(Serialize, ToSchema)]
@@ -31,30 +36,39 @@ pub(crate) struct Health {
 #[utoipa::path(get, path = "/api/health", tag = "health", security(()),
     responses((status = 200, body = Health)))]
 pub(crate) async fn get_health(app: AppState) -> Json<Health> {
-    let schema = blocking(move || Ok(app.state().schema_version()?)).await;
-    Json(match schema {
-        Ok((current, expected)) if current == expected => Health {
-            status: "ok",
-            db_schema: "ok",
+    Json(
+        blocking(move || Ok(Health::of(&app)))
+            .await
+            .unwrap_or(Health::UNREACHABLE),
+    )
+}
+
+impl Health {
+    const UNREACHABLE: Self = Self {
+        status: "unhealthy",
+        db_schema: "unreachable",
+        current: None,
+        expected: None,
+        detail: Some("The state cannot be read"),
+    };
+
+    /// As it is now.
+    fn of(app: &App) -> Self {
+        let Ok((current, expected)) = app.state().schema_version() else {
+            return Self::UNREACHABLE;
+        };
+        let (status, db_schema) = match current == expected {
+            true => ("ok", "ok"),
+            false => ("unhealthy", "mismatch"),
+        };
+        Self {
+            status,
+            db_schema,
             current: Some(current),
             expected: Some(expected),
             detail: None,
-        },
-        Ok((current, expected)) => Health {
-            status: "unhealthy",
-            db_schema: "mismatch",
-            current: Some(current),
-            expected: Some(expected),
-            detail: None,
-        },
-        Err(_) => Health {
-            status: "unhealthy",
-            db_schema: "unreachable",
-            current: None,
-            expected: None,
-            detail: Some("The state cannot be read"),
-        },
-    })
+        }
+    }
 }
 
 /// Which build answers.
@@ -78,14 +92,31 @@ pub(crate) struct Version {
 #[utoipa::path(get, path = "/api/version", tag = "health", security(()),
     responses((status = 200, body = Version)))]
 pub(crate) async fn get_version(app: AppState) -> ApiResult<Json<Version>> {
-    let started = app.started_at;
-    let (schema_version, _) = blocking(move || Ok(app.state().schema_version()?)).await?;
-    Ok(Json(Version {
-        version: env!("CARGO_PKG_VERSION"),
-        channel: option_env!("SLUICE_CHANNEL").unwrap_or("dev"),
-        image_tag: option_env!("SLUICE_IMAGE_TAG").unwrap_or("unknown"),
-        commit_sha: option_env!("SLUICE_COMMIT_SHA").unwrap_or("unknown"),
-        schema_version,
-        deployed_at: started.to_string(),
-    }))
+    let (schema_version, _) = blocking({
+        let app = app.clone();
+        move || Ok(app.state().schema_version()?)
+    })
+    .await?;
+    Ok(Json(Version::of(&app, schema_version)))
+}
+
+impl Version {
+    fn of(app: &App, schema_version: u32) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            channel: option_env!("SLUICE_CHANNEL").unwrap_or("dev"),
+            image_tag: option_env!("SLUICE_IMAGE_TAG").unwrap_or("unknown"),
+            commit_sha: option_env!("SLUICE_COMMIT_SHA").unwrap_or("unknown"),
+            schema_version,
+            deployed_at: app.metrics.started_at().to_string(),
+        }
+    }
+}
+
+/// Says how each part of the server is doing.
+#[utoipa::path(get, path = "/api/health/detailed", tag = "health",
+    responses((status = 200, body = Details)))]
+pub(crate) async fn get_details(app: AppState) -> ApiResult<Json<Details>> {
+    let details = blocking(move || Ok(details::examine(&app, Timestamp::now()))).await;
+    details.map(Json)
 }

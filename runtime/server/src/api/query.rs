@@ -1,11 +1,13 @@
 //! `/api/query`: SQL over the tables that the asker may see.
 
+use std::time::Instant;
+
 use axum::Json;
 use domain::Cancel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use warehouse::{QueryOptions, QueryResult};
+use warehouse::{QueryError, QueryOptions, QueryResult};
 
 use crate::app::{App, AppState, blocking};
 use crate::auth::By;
@@ -56,7 +58,7 @@ pub(crate) async fn run_query(
 ) -> ApiResult<Json<Answer>> {
     let cancel = CancelOnDrop(Cancel::new());
     let token = cancel.0.clone();
-    let result = blocking(move || ask(&app, &by, &question, token)).await?;
+    let result = blocking(move || measured(&app, &by, &question, token)).await?;
     Ok(Json(Answer {
         row_count: result.row_count,
         truncated: result.truncated,
@@ -65,7 +67,27 @@ pub(crate) async fn run_query(
     }))
 }
 
-fn ask(app: &App, by: &By, question: &Question, cancel: Cancel) -> ApiResult<QueryResult> {
+/// Asks, and counts how that went.
+fn measured(app: &App, by: &By, question: &Question, cancel: Cancel) -> ApiResult<QueryResult> {
+    let began = Instant::now();
+    let result = ask(app, by, question, cancel);
+    let outcome = match &result {
+        Ok(_) => "ok",
+        Err(QueryError::Refused { .. } | QueryError::UnknownTable { .. }) => "refused",
+        Err(QueryError::Timeout { .. }) => "timeout",
+        Err(QueryError::Cancelled) => "cancelled",
+        Err(_) => "failed",
+    };
+    app.metrics.query(outcome, began.elapsed());
+    Ok(result?)
+}
+
+fn ask(
+    app: &App,
+    by: &By,
+    question: &Question,
+    cancel: Cancel,
+) -> Result<QueryResult, QueryError> {
     let limits = &app.config.queries;
     let options = QueryOptions {
         limit: question.limit.unwrap_or(DEFAULT_LIMIT).min(limits.max_rows),
@@ -75,5 +97,5 @@ fn ask(app: &App, by: &By, question: &Question, cancel: Cancel) -> ApiResult<Que
     };
     let engine = &app.warehouse.queries;
     let scope = app.directory.scope(by, &app.catalog());
-    Ok(engine.query(&scope, &question.sql, &options)?)
+    engine.query(&scope, &question.sql, &options)
 }

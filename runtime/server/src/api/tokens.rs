@@ -306,7 +306,7 @@ pub(crate) async fn revoke_any_token(
 #[utoipa::path(post, path = "/auth/logout", tag = "auth", responses((status = 204)))]
 pub(crate) async fn logout(by: By, app: AppState) -> ApiResult<(StatusCode, HeaderMap)> {
     let mut headers = HeaderMap::new();
-    if let Some(value) = cookie::clear(app.is_https()) {
+    if let Some(value) = cookie::clear(app.config.http.is_https()) {
         headers.insert(SET_COOKIE, value);
     }
     blocking(move || {

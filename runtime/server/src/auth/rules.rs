@@ -29,7 +29,10 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/static/app.css", PUBLIC),
     ("GET", "/static/icon.svg", PUBLIC),
     ("GET", "/api/health", PUBLIC),
+    ("GET", "/api/health/detailed", DATA),
     ("GET", "/api/version", PUBLIC),
+    // Also for the token of `http.metrics_token`.
+    ("GET", "/metrics", ADMIN),
     ("POST", "/auth/bootstrap", PUBLIC),
     ("POST", "/auth/logout", ACCOUNT),
     ("POST", "/auth/tokens", SESSION),

@@ -18,6 +18,9 @@ use crate::error::{ApiError, chain};
 /// More than the framework ever says.
 const MAX_TEXT: usize = 16 << 10;
 
+/// What the framework says when a body comes too slowly; for it, that is a body like other bad ones.
+const STOOD_STILL: &str = "data was not received within the designated timeout";
+
 /// Turns errors into problem details and logs their causes, once.
 pub(crate) async fn explain(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
@@ -66,6 +69,10 @@ fn framework_error(status: StatusCode, text: &str) -> ApiError {
     let (code, plain) = match status {
         StatusCode::NOT_FOUND => ("not-found", "Not Found"),
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "Method Not Allowed"),
+        StatusCode::BAD_REQUEST if text.ends_with(STOOD_STILL) => {
+            let detail = "The body stopped coming and was given up";
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail);
+        }
         StatusCode::PAYLOAD_TOO_LARGE => (
             "too-large",
             "The body is too large; for components, http.max_upload_mib of the configuration is the limit",

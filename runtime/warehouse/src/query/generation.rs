@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::QueryMode;
@@ -136,6 +137,8 @@ pub(super) struct Generations {
     pins: Arc<Pins>,
     /// The turn, and what it counts.
     cells: Mutex<(u64, Turns)>,
+    /// How many were built.
+    builds: AtomicU64,
 }
 
 impl Generations {
@@ -145,6 +148,7 @@ impl Generations {
             orchestrator,
             pins,
             cells: Mutex::default(),
+            builds: AtomicU64::default(),
         }
     }
 
@@ -160,12 +164,18 @@ impl Generations {
             if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
                 return Ok(Arc::clone(generation));
             }
+            self.builds.fetch_add(1, Ordering::Relaxed);
             match Generation::build(&self.scratch, &catalog, scope, &self.pins) {
                 Ok(generation) => return Ok(Arc::clone(held.insert(Arc::new(generation)))),
                 Err(error) if attempts == 0 => return Err(error),
                 Err(_) => attempts -= 1,
             }
         }
+    }
+
+    /// How many were built since the start.
+    pub(super) fn builds(&self) -> u64 {
+        self.builds.load(Ordering::Relaxed)
     }
 
     fn cell(&self, scope: &Scope) -> Cell {
