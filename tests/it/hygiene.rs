@@ -241,6 +241,27 @@ fn whoever_sends_a_head_too_slowly_loses_the_connection() {
 }
 
 #[test]
+fn a_connection_that_stays_idle_is_closed() {
+    let (app, _dir) = configured("http: {header_read_timeout_seconds: 1}");
+    let mut silent = connect(&app);
+    assert_eq!(rest(&mut silent), b"", "not a word was said");
+    let answer = raw(&app, "GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(head(&answer).contains("200 ok"), "{}", head(&answer));
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_given_up() {
+    let (app, _dir) = configured("http: {request_timeout_seconds: 1}");
+    let endless = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b";
+    let answer = app.query(endless);
+    assert_eq!(
+        answer.detail(),
+        "504 The request took too long and was given up"
+    );
+    assert_eq!(app.get("/api/health").status, 200);
+}
+
+#[test]
 fn a_body_that_stands_still_is_given_up() {
     let (app, _dir) = configured("http: {body_read_timeout_seconds: 1}");
     let token = app.token.clone().unwrap();

@@ -58,6 +58,13 @@ fn parse(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Extension;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower_service::Service as _;
+
     use super::*;
 
     const PEER: &str = "10.0.0.1";
@@ -105,5 +112,20 @@ mod tests {
         check(&["[2001:db8::1]:443"], 1, "2001:db8::1");
         check(&["[2001:db8::1]"], 1, "2001:db8::1");
         check(&["::ffff:1.2.3.4"], 1, "1.2.3.4");
+    }
+
+    #[tokio::test]
+    async fn handlers_get_the_address_as_an_extension() {
+        let tell = async |Extension(address): Extension<ClientAddress>| address.0.to_string();
+        let routes = Router::new().route("/", get(tell));
+        let mut routes = routes.layer(from_fn_with_state(1, set));
+        let mut request = Request::new(Body::empty());
+        let headers = request.headers_mut();
+        headers.insert(FORWARDED, "1.2.3.4".parse().unwrap());
+        let peer = ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 7)));
+        request.extensions_mut().insert(peer);
+        let answer = routes.call(request).await.unwrap();
+        let body = to_bytes(answer.into_body(), 100).await.unwrap();
+        assert_eq!(body, "1.2.3.4");
     }
 }
