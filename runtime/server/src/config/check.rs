@@ -115,7 +115,9 @@ impl<'a> Checker<'a> {
                 .as_object()
                 .and_then(|known| known.get_key_value(&key))
             else {
-                self.problem(at, words::unknown(path, &key, known));
+                let elsewhere = self.section_of(&key);
+                let message = words::unknown(path, &key, known, elsewhere.as_deref());
+                self.problem(at, message);
                 continue;
             };
             if kept.iter().any(|entry: &Entry| entry.key == key) {
@@ -127,6 +129,21 @@ impl<'a> Checker<'a> {
         }
         let is_whole = kept_all(&kept, schema);
         (!lacking && is_whole).then_some(Node::new(at, Yaml::Map(kept)))
+    }
+
+    /// The section that has a key, for one that stands in the wrong place.
+    fn section_of(&self, key: &str) -> Option<String> {
+        let mut open = vec![(String::new(), self.schema)];
+        while let Some((path, schema)) = open.pop() {
+            let fields = self.rule(schema).schema["properties"].as_object();
+            for (name, schema) in fields.into_iter().flatten() {
+                if name == key {
+                    return Some(path);
+                }
+                open.push((below(&path, name), schema));
+            }
+        }
+        None
     }
 
     /// Tells which required keys are not there.

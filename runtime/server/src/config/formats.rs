@@ -17,10 +17,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), &'static str> {
             Some(_) => Ok(()),
             None => Err("an address of the web, such as `https://sluice.example.com`"),
         },
-        "log-filter" => {
-            let rule = "levels, such as `info` or `info,ingest=debug`";
-            EnvFilter::try_new(text).map(drop).map_err(|_| rule)
-        }
+        "log-filter" if is_filter(text) => Ok(()),
+        "log-filter" => Err("levels, such as `info` or `info,ingest=debug`"),
         "header-value" if text.bytes().all(|b| (b' '..=b'~').contains(&b)) => Ok(()),
         "header-value" => Err("what a header may hold: letters, digits and signs of ASCII"),
         "email-address" => parse::<Email>(text),
@@ -30,6 +28,17 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), &'static str> {
         "secure-web-address" => parse::<WebAddress>(text),
         _ => Ok(()),
     }
+}
+
+/// Whether every part of a filter is a level, or says whose level it is. A word alone would be taken
+/// as the name of a part, so that a slip such as `inof` would silence everything else.
+fn is_filter(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_plain = |part: &str| {
+        let part = part.trim().to_ascii_lowercase();
+        part.contains(['=', '[']) || LEVELS.contains(&part.as_str())
+    };
+    text.split(',').all(is_plain) && EnvFilter::try_new(text).is_ok()
 }
 
 fn parse<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<(), &'static str> {
@@ -56,6 +65,13 @@ pub(super) fn is_known(format: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_in_a_level_does_not_silence_the_log() {
+        for (text, fits) in [("INFO", true), ("inof", false), ("info,ingest", false)] {
+            assert_eq!(is_filter(text), fits, "{text}");
+        }
+    }
 
     #[test]
     fn each_format_takes_what_fits_and_says_what_would() {

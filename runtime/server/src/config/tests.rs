@@ -123,6 +123,16 @@ log:
 }
 
 #[test]
+fn a_key_in_the_wrong_section_is_led_to_the_right_one() {
+    let told = load("data_dir: x\nhttp: {tls: none, config_version: 1}").unwrap_err();
+    assert_snapshot!(told, @r"
+    x.yaml:1:1: there is no key `data_dir`; it is a key of `storage`
+    x.yaml:2:8: there is no key `http.tls`; it is a key of `mail.smtp`
+    x.yaml:2:19: there is no key `http.config_version`; it stands outside of all sections
+    ");
+}
+
+#[test]
 fn a_file_of_comments_gives_the_defaults_and_a_warning() {
     let loaded = read(Some("# nothing\n"), &lookup).unwrap();
     assert_eq!(loaded.config, Config::default());

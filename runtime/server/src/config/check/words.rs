@@ -67,10 +67,20 @@ fn kind(kind: &str) -> &str {
     }
 }
 
-/// A key that does not exist, with the one that was probably meant.
-pub(super) fn unknown(path: &str, key: &str, known: &Map<String, Value>) -> String {
+/// A key that does not exist, with the one that was probably meant, or the section that has it.
+pub(super) fn unknown(
+    path: &str,
+    key: &str,
+    known: &Map<String, Value>,
+    elsewhere: Option<&str>,
+) -> String {
     let shown = short(key);
     let mut message = format!("there is no key `{}`", below(path, &shown));
+    match elsewhere {
+        Some("") => return format!("{message}; it stands outside of all sections"),
+        Some(section) => return format!("{message}; it is a key of `{section}`"),
+        None => {}
+    }
     let near = known.keys().map(|name| (distance(key, name), name));
     match near.min_by_key(|(distance, _)| *distance) {
         Some((distance, name)) if distance <= name.chars().count() / 3 + 1 => {
@@ -151,12 +161,16 @@ mod tests {
         let known = json!({"listen": 1, "public_url": 1});
         let known = known.as_object().unwrap();
         assert_eq!(
-            unknown("http", "lisen", known),
+            unknown("http", "lisen", known, None),
             "there is no key `http.lisen`; did you mean `listen`?"
         );
         assert_eq!(
-            unknown("http", "colour", known),
+            unknown("http", "colour", known, None),
             "there is no key `http.colour`; there is `listen` and `public_url`"
+        );
+        assert_eq!(
+            unknown("", "data_dir", known, Some("storage")),
+            "there is no key `data_dir`; it is a key of `storage`"
         );
     }
 
