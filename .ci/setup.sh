@@ -6,6 +6,7 @@ just_version=1.59.0
 deny_version=0.20.2
 sbom_version=0.10.0
 duckdb_version=1.5.5
+aiosmtpd_version=1.4.6
 flights_version=0.0.3
 flights_sum=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
 
@@ -172,6 +173,15 @@ need_python_duckdb() {
     timed "installing Python's duckdb" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
         "duckdb==$duckdb_version" || fail "pip could not install it: see above."
     touch "$cache/py/duckdb-$duckdb_version"
+}
+
+# A real mail server, for the tests.
+need_mail_server() {
+    need_python
+    [ ! -e "$cache/py/aiosmtpd-$aiosmtpd_version" ] || return 0
+    timed "installing the mail server of the tests" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
+        "aiosmtpd==$aiosmtpd_version" || fail "pip could not install it: see above."
+    touch "$cache/py/aiosmtpd-$aiosmtpd_version"
 }
 
 need_demo_data() {

@@ -47,13 +47,9 @@ fn every_route_needs_a_token_but_the_public_ones() {
     let mut public = BTreeSet::new();
     for (method, path) in routes(&app) {
         let answer = ask(&stranger, &method, &path);
-        if answer.status == 401 {
-            assert_eq!(
-                answer.detail(),
-                "401 Missing or invalid Authorization header",
-                "{path}"
-            );
-        } else {
+        let asks_for_one = answer.status == 401
+            && answer.detail() == "401 Missing or invalid Authorization header";
+        if !asks_for_one {
             public.insert(format!("{method} {path}"));
         }
     }
@@ -61,6 +57,11 @@ fn every_route_needs_a_token_but_the_public_ones() {
     GET /api/health
     GET /api/version
     POST /auth/bootstrap
+    POST /auth/email/send-link
+    POST /auth/email/verify
+    POST /auth/password/login
+    POST /auth/password/setup
+    POST /auth/token
     ");
 }
 

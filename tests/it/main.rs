@@ -14,7 +14,9 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod rbac;
 mod sandbox;
+mod sign_in;
 
 mod bad_data;
 mod bad_input;

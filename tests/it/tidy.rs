@@ -104,6 +104,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("minijinja", &["server"]),
     ("reqwest", &["broker", "server"]),
     ("jsonschema", &["ingest"]),
+    ("argon2", &["identity"]),
+    ("governor", &["identity"]),
+    ("lettre", &["identity"]),
     ("wit-bindgen", &["sdk"]),
 ];
 
@@ -157,8 +160,15 @@ fn dependencies_point_down() {
     let allowed = |name: &str| -> &[&str] {
         match name {
             "domain" => &[],
-            "sandbox" | "broker" | "warehouse" | "ingest" => &["domain"],
-            "server" => &["domain", "sandbox", "broker", "warehouse", "ingest"],
+            "sandbox" | "broker" | "warehouse" | "identity" | "ingest" => &["domain"],
+            "server" => &[
+                "domain",
+                "sandbox",
+                "broker",
+                "warehouse",
+                "identity",
+                "ingest",
+            ],
             _ => &["connector-sdk"],
         }
     };
@@ -167,6 +177,7 @@ fn dependencies_point_down() {
         "sandbox",
         "broker",
         "warehouse",
+        "identity",
         "ingest",
         "server",
         "connector-sdk",

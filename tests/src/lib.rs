@@ -10,6 +10,8 @@ pub mod artifacts;
 pub mod client;
 pub mod files;
 pub mod internet;
+pub mod mailbox;
+pub mod people;
 pub mod wasm;
 
 pub use app::{App, Options};

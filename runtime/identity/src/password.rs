@@ -1,6 +1,7 @@
 //! Passwords: hashed with argon2id, compared in the same time whether or not there is a user, and
 //! never more of them at once than leaves the server free for other work.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
@@ -121,6 +122,7 @@ pub fn verify(stored: Option<&str>, given: &Secret) -> Verdict {
         return Verdict::Wrong;
     }
     let parsed = stored.and_then(|stored| PasswordHash::new(stored).ok());
+    let parsed = parsed.filter(is_bearable);
     let Some(parsed) = parsed else {
         // What a hash costs is what tells; the result does not matter.
         let _ = hash(given);
@@ -139,6 +141,15 @@ fn hasher() -> Result<Argon2<'static>, argon2::Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
+/// Whether a stored hash is one of argon2id that costs no more than those that were ever stored: what
+/// a restored table holds must not be able to use up the memory.
+fn is_bearable(hash: &PasswordHash) -> bool {
+    let bounded = |params: Params| {
+        params.m_cost() <= 128 * 1024 && params.t_cost() <= 8 && params.p_cost() <= 16
+    };
+    hash.algorithm.as_str() == "argon2id" && Params::try_from(hash).is_ok_and(bounded)
+}
+
 fn is_current(hash: &PasswordHash) -> bool {
     Params::try_from(hash).is_ok_and(|params| {
         (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES)
@@ -148,7 +159,7 @@ fn is_current(hash: &PasswordHash) -> bool {
 /// Lets few hash at once: a hundred sign-ins must not keep everybody else waiting.
 #[derive(Debug)]
 pub struct Gate {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -157,7 +168,7 @@ impl Default for Gate {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             // One processor stays free.
-            places: Semaphore::new(processors.saturating_sub(1).max(1)),
+            places: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -173,11 +184,15 @@ impl Gate {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let place = Waiting::enter(&self.waiting)?;
-        let permit = self.places.acquire().await.map_err(|_| Busy)?;
+        let places = Arc::clone(&self.places);
+        let permit = places.acquire_owned().await.map_err(|_| Busy)?;
         drop(place);
-        let done = tokio::task::spawn_blocking(work).await;
-        drop(permit);
-        done.map_err(|_| Busy)
+        // The place goes with the work: a client that hangs up does not free it before its end.
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.map_err(|_| Busy)
     }
 }
 
@@ -204,12 +219,8 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    /// Of argon2-cffi 23 with its defaults, as the predecessor stored it: the password is `correct horse`.
-    fn of_the_predecessor() -> String {
-        let params = Params::new(65536, 3, 4, None).unwrap();
-        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        hasher.hash_password(b"correct horse").unwrap().to_string()
-    }
+    /// Made by argon2-cffi 25.1 with its defaults, as the predecessor stored them.
+    const OF_THE_PREDECESSOR: &str = "$argon2id$v=19$m=65536,t=3,p=4$Z55JIg/y5h5xU9FtC8iMag$J88/DJwyRuODIB9TeR6z3G8A6j99GQobdQ/5tBgtH70";
 
     #[test]
     fn a_password_is_right_or_wrong_and_no_hash_is_like_another() {
@@ -240,10 +251,16 @@ mod tests {
 
     #[test]
     fn the_hashes_of_the_predecessor_work_and_are_to_be_replaced() {
-        let stored = of_the_predecessor();
-        assert!(stored.contains("m=65536,t=3,p=4"), "{stored}");
-        let verdict = verify(Some(&stored), &Secret::new("correct horse"));
+        let given = Secret::new("correct horse battery staple");
+        let verdict = verify(Some(OF_THE_PREDECESSOR), &given);
         assert_eq!(verdict, Verdict::Right { rehash: true });
+        for costly in [
+            OF_THE_PREDECESSOR.replace("m=65536", "m=4194304"),
+            OF_THE_PREDECESSOR.replace("t=3", "t=4000"),
+            OF_THE_PREDECESSOR.replace("argon2id", "argon2d"),
+        ] {
+            assert_eq!(verify(Some(&costly), &given), Verdict::Wrong, "{costly}");
+        }
     }
 
     #[test]
@@ -269,9 +286,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_is_let_in_a_few_at_a_time_and_no_more_than_fit_wait() {
-        use std::sync::Arc;
         let gate = Arc::new(Gate {
-            places: Semaphore::new(1),
+            places: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(MOST_WAITING),
         });
         assert_eq!(gate.run(|| 1).await, Err(Busy));

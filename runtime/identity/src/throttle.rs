@@ -1,19 +1,18 @@
 //! Keeps guessing slow: so many sign-ins a minute from one address, and so many failures for one
 //! account. An account that does not exist is treated like one that does.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::Digest;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use thiserror::Error;
 
-/// More addresses or accounts than are attacked at once by anybody who could not attack otherwise.
-const MOST_KEYS: usize = 50_000;
+/// Places for addresses, and for accounts: a few megabytes, and more than attack at one time.
+const PLACES: usize = 1 << 16;
 
 /// Too many attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -34,20 +33,64 @@ pub struct Limits {
     pub lockout: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Account {
     failures: u32,
-    last: Instant,
+    /// Attempts that have not ended: they count as failures until they have, so that many at once
+    /// get no further than many in a row.
+    under_way: u32,
+    last: Option<Instant>,
 }
 
-/// Counts attempts.
+/// Counts attempts, in memory that does not grow: each address and each account has a place that a
+/// secret hash picks. Two may share one, and nothing is ever pushed out by a flood of others.
 #[derive(Debug)]
 pub struct Throttle {
     limits: Limits,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    hasher: RandomState,
+    addresses: DefaultKeyedRateLimiter<u64>,
     clock: DefaultClock,
-    // By hash, so that no address of a person lies here.
-    accounts: Mutex<HashMap<Digest, Account>>,
+    accounts: Mutex<Vec<Account>>,
+    links: Mutex<Vec<Account>>,
+}
+
+/// An attempt on an account that is under way. Dropped without a word, it counts for nothing.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    place: usize,
+}
+
+impl Attempt<'_> {
+    /// It was the wrong password.
+    pub fn failed(self) {
+        self.failed_at(Instant::now());
+    }
+
+    fn failed_at(self, now: Instant) {
+        let mut accounts = lock(&self.throttle.accounts);
+        if let Some(account) = accounts.get_mut(self.place) {
+            fail(account, now, self.throttle.limits.lockout);
+        }
+    }
+
+    /// The holder came in: the failures before are forgotten.
+    pub fn succeeded(self) {
+        let mut accounts = lock(&self.throttle.accounts);
+        if let Some(account) = accounts.get_mut(self.place) {
+            account.failures = 0;
+            account.last = None;
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut accounts = lock(&self.throttle.accounts);
+        if let Some(account) = accounts.get_mut(self.place) {
+            account.under_way = account.under_way.saturating_sub(1);
+        }
+    }
 }
 
 impl Throttle {
@@ -55,9 +98,11 @@ impl Throttle {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            hasher: RandomState::new(),
             addresses: RateLimiter::keyed(Quota::per_minute(limits.per_address)),
             clock: DefaultClock::default(),
-            accounts: Mutex::default(),
+            accounts: Mutex::new(vec![Account::default(); PLACES]),
+            links: Mutex::new(vec![Account::default(); PLACES]),
         }
     }
 
@@ -69,77 +114,86 @@ impl Throttle {
         let Some(address) = address.map(network) else {
             return Ok(());
         };
-        if self.addresses.len() > MOST_KEYS {
-            self.addresses.retain_recent();
-        }
+        let place = self.hasher.hash_one(address) % PLACES as u64;
         self.addresses
-            .check_key(&address)
+            .check_key(&place)
             .map_err(|refused| Throttled {
                 retry_after: refused.wait_time_from(self.clock.now()),
             })
     }
 
-    /// Refuses an account that is locked.
+    /// Begins an attempt on an account; refuses one that is locked, or on which so many are under way
+    /// that they could lock it.
     ///
     /// # Errors
     /// [`Throttled`].
-    pub fn account(&self, email: &str) -> Result<(), Throttled> {
+    pub fn account(&self, email: &str) -> Result<Attempt<'_>, Throttled> {
         self.account_at(email, Instant::now())
     }
 
-    fn account_at(&self, email: &str, now: Instant) -> Result<(), Throttled> {
-        let accounts = self.lock();
-        let Some(account) = accounts.get(&key(email)) else {
-            return Ok(());
-        };
-        let passed = now.saturating_duration_since(account.last);
-        if account.failures < self.limits.failures || passed >= self.limits.lockout {
-            return Ok(());
+    fn account_at(&self, email: &str, now: Instant) -> Result<Attempt<'_>, Throttled> {
+        let place = self.place(email);
+        let mut accounts = lock(&self.accounts);
+        if let Some(account) = accounts.get_mut(place) {
+            check(account, now, &self.limits)?;
+            account.under_way += 1;
         }
-        Err(Throttled {
-            retry_after: self.limits.lockout.saturating_sub(passed),
+        Ok(Attempt {
+            throttle: self,
+            place,
         })
     }
 
-    /// Counts a failure for an account, whether or not it exists.
-    pub fn failed(&self, email: &str) {
-        self.failed_at(email, Instant::now());
+    /// Counts a link that is asked for; refuses too many for one account. Locks nobody out.
+    ///
+    /// # Errors
+    /// [`Throttled`].
+    pub fn attempt_for(&self, email: &str) -> Result<(), Throttled> {
+        let now = Instant::now();
+        let place = self.place(email);
+        let mut links = lock(&self.links);
+        if let Some(asked) = links.get_mut(place) {
+            check(asked, now, &self.limits)?;
+            fail(asked, now, self.limits.lockout);
+        }
+        Ok(())
     }
 
-    fn failed_at(&self, email: &str, now: Instant) {
-        let lockout = self.limits.lockout;
-        let is_old = |account: &Account| now.saturating_duration_since(account.last) >= lockout;
-        let mut accounts = self.lock();
-        if accounts.len() >= MOST_KEYS {
-            accounts.retain(|_, account| !is_old(account));
-        }
-        if accounts.len() >= MOST_KEYS {
-            // Only an attack from everywhere comes here; the addresses' limits still hold.
-            accounts.clear();
-        }
-        let account = accounts.entry(key(email)).or_insert(Account {
-            failures: 0,
-            last: now,
-        });
-        if is_old(account) {
-            account.failures = 0;
-        }
-        account.failures = account.failures.saturating_add(1);
-        account.last = now;
-    }
-
-    /// Forgets the failures of an account whose holder came in.
-    pub fn succeeded(&self, email: &str) {
-        self.lock().remove(&key(email));
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Account>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self, email: &str) -> usize {
+        let place = self.hasher.hash_one(email.trim().to_lowercase()) % PLACES as u64;
+        usize::try_from(place).unwrap_or(0)
     }
 }
 
-fn key(email: &str) -> Digest {
-    Digest::of(email.trim().to_lowercase().as_bytes())
+fn check(account: &Account, now: Instant, limits: &Limits) -> Result<(), Throttled> {
+    let passed = account
+        .last
+        .map(|last| now.saturating_duration_since(last))
+        .filter(|passed| *passed < limits.lockout);
+    let failures = passed.map_or(0, |_| account.failures);
+    if failures.saturating_add(account.under_way) < limits.failures {
+        return Ok(());
+    }
+    let wait = passed.filter(|_| failures >= limits.failures);
+    Err(Throttled {
+        // Those under way end in a moment.
+        retry_after: wait.map_or(Duration::from_secs(1), |passed| limits.lockout - passed),
+    })
+}
+
+fn fail(account: &mut Account, now: Instant, lockout: Duration) {
+    let is_old = account
+        .last
+        .is_none_or(|last| now.saturating_duration_since(last) >= lockout);
+    if is_old {
+        account.failures = 0;
+    }
+    account.failures = account.failures.saturating_add(1);
+    account.last = Some(now);
+}
+
+fn lock(accounts: &Mutex<Vec<Account>>) -> MutexGuard<'_, Vec<Account>> {
+    accounts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one attacker has at hand: with IPv6 a whole network of 64 bits.
@@ -194,25 +248,49 @@ mod tests {
     fn an_account_is_locked_after_failures_in_a_row_and_for_a_while() {
         let throttle = throttle();
         let now = Instant::now();
-        for _ in 0..3 {
-            throttle.account_at("a@b.org", now).unwrap();
-            throttle.failed_at("A@b.org ", now);
+        for email in ["a@b.org", "A@B.org", " a@b.org "] {
+            throttle.account_at(email, now).unwrap().failed_at(now);
         }
-        assert!(throttle.account_at("a@B.org", now).is_err());
+        let refused = throttle.account_at("a@B.org", now).unwrap_err();
+        assert_eq!(refused.retry_after, Duration::from_secs(900));
         throttle.account_at("other@b.org", now).unwrap();
         let later = now + Duration::from_secs(900);
+        throttle
+            .account_at("a@b.org", later)
+            .unwrap()
+            .failed_at(later);
         throttle.account_at("a@b.org", later).unwrap();
-        throttle.failed_at("a@b.org", later);
-        throttle.account_at("a@b.org", later).unwrap();
+    }
+
+    #[test]
+    fn many_attempts_at_once_get_no_further_than_many_in_a_row() {
+        let throttle = throttle();
+        let under_way: Vec<_> = (0..3)
+            .map(|_| throttle.account("a@b.org").unwrap())
+            .collect();
+        throttle.account("a@b.org").unwrap_err();
+        drop(under_way);
+        throttle.account("a@b.org").unwrap();
+    }
+
+    #[test]
+    fn asking_for_links_is_limited_and_locks_nobody_out() {
+        let throttle = throttle();
+        for _ in 0..3 {
+            throttle.attempt_for("a@b.org").unwrap();
+        }
+        throttle.attempt_for("a@b.org").unwrap_err();
+        throttle.account("a@b.org").unwrap();
     }
 
     #[test]
     fn who_comes_in_starts_anew() {
         let throttle = throttle();
-        throttle.failed("a@b.org");
-        throttle.failed("a@b.org");
-        throttle.succeeded("a@b.org");
-        throttle.failed("a@b.org");
+        for _ in 0..2 {
+            throttle.account("a@b.org").unwrap().failed();
+        }
+        throttle.account("a@b.org").unwrap().succeeded();
+        throttle.account("a@b.org").unwrap().failed();
         throttle.account("a@b.org").unwrap();
     }
 }

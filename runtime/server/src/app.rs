@@ -1,7 +1,7 @@
 //! What the running server consists of, for handlers to use.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
+use crate::signin::SignIn;
 use crate::web::Pages;
 
 /// Everything that handlers work with.
@@ -36,6 +37,10 @@ pub(crate) struct App {
     pub(crate) tokens: TokenKeys,
     /// Who may do what, in memory.
     pub(crate) directory: Directory,
+    /// Passwords, links, and the limits on trying them.
+    pub(crate) signin: SignIn,
+    /// How people reach the server, once that is known.
+    pub(crate) url: OnceLock<String>,
     /// What each route demands.
     pub(crate) rules: Rules,
     /// Templates and what is rendered once.
@@ -53,6 +58,12 @@ impl App {
     /// The tables as they are now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.warehouse.orchestrator.catalog()
+    }
+
+    /// How people reach the server, for links: as configured, or else where it listens. Never what a
+    /// request says: a link in a mail must not lead to a host of a stranger's choice.
+    pub(crate) fn url(&self) -> &str {
+        self.url.get().map_or("", String::as_str)
     }
 
     /// Takes a removed source's tables out of sight, and its files away.

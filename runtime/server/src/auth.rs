@@ -6,6 +6,7 @@ pub(crate) mod cookie;
 pub(crate) mod directory;
 pub(crate) mod guard;
 pub(crate) mod rules;
+pub(crate) mod session;
 pub(crate) mod token;
 
 pub(crate) use by::By;

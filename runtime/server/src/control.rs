@@ -4,6 +4,7 @@
 //! No token opens it, so that it works when nobody can sign in: the folder is the owner's alone, and
 //! the kernel says who connects. Whoever owns the data folder could read all of it anyway.
 
+pub(crate) mod break_glass;
 pub(crate) mod operations;
 pub(crate) mod routes;
 pub(crate) mod socket;

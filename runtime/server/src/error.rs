@@ -8,10 +8,12 @@
 //! | 404 | there is no such thing |
 //! | 409 | it is there already, or the moment is wrong |
 //! | 413 | a body is too large |
+//! | 429 | too many attempts, or too many at once |
 //! | 422 | it can be read and makes no sense: settings, grants, names |
 //! | 500, 503 | the server's own trouble: the cause is in its log, under the request id |
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -44,6 +46,8 @@ pub(crate) struct ApiError {
     /// What was wrong and what to do.
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
+    /// When to come back, of what was too much.
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -54,6 +58,7 @@ impl ApiError {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: None,
             cause: None,
         }
     }
@@ -80,6 +85,14 @@ impl ApiError {
 
     pub(crate) fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// Too much at once: the client learns when to come back.
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail)
+        }
     }
 
     /// The server's own trouble: the client learns that, and nothing about the inside.

@@ -17,6 +17,7 @@ mod metrics;
 mod middleware;
 mod router;
 mod serve;
+mod signin;
 mod telemetry;
 mod web;
 

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, me, metrics, packages,
-    publishers, query, runs, shapes, sources, sync, tokens, users,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
+    packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -83,6 +83,11 @@ fn access_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(me::get_me))
         .routes(routes!(grants::my_access))
+        .routes(routes!(signin::get_session))
+        .routes(routes!(signin::sign_in))
+        .routes(routes!(signin::set_first_password))
+        .routes(routes!(signin::send_link))
+        .routes(routes!(signin::verify_link))
         .routes(routes!(tokens::logout))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::get_token, tokens::revoke_token))
@@ -97,6 +102,8 @@ fn access_routes() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(users::deactivate_user))
         .routes(routes!(users::activate_user))
+        .routes(routes!(invitations::reset_password))
+        .routes(routes!(invitations::set_password))
         .routes(routes!(groups::list_groups, groups::create_group))
         .routes(routes!(
             groups::get_group,
@@ -130,6 +137,32 @@ fn pages() -> Router<AppState> {
     Router::new()
         .route("/", get(web::index))
         .route("/setup", get(web::setup).post(web::claim_by_form))
+        .route("/login", get(web::signin::login))
+        .route("/logout", post(web::signin::logout))
+        .route("/auth/password/login/web", post(web::signin::login_by_form))
+        .route(
+            "/auth/email/send-link/web",
+            post(web::signin::send_link_by_form),
+        )
+        .route("/auth/email/verify", get(web::signin::open_link))
+        .route("/auth/email/verify/web", post(web::signin::verify_by_form))
+        .route(
+            "/auth/password/reset",
+            get(web::signin::open_reset).post(web::signin::request_reset),
+        )
+        .route(
+            "/auth/password/reset/confirm",
+            post(web::signin::confirm_reset),
+        )
+        .route("/auth/password/setup", get(web::signin::open_setup))
+        .route(
+            "/auth/password/setup/request",
+            post(web::signin::request_setup),
+        )
+        .route(
+            "/auth/password/setup/confirm",
+            post(web::signin::confirm_setup),
+        )
         .route("/docs", get(web::docs))
         .route("/openapi.json", get(web::openapi))
         .route("/static/app.css", get(web::css))
@@ -264,17 +297,18 @@ mod tests {
             );
         }
         for (method, path) in rules::known() {
-            let is_page = !path.starts_with("/api/") && !path.starts_with("/auth/");
+            // Pages are not in the document.
             let known = (method.to_owned(), path.to_owned());
+            let is_api = path.starts_with("/api/");
             assert!(
-                is_page || described.contains(&known),
+                !is_api || described.contains(&known),
                 "{known:?} is no route"
             );
         }
     }
 
     #[test]
-    fn only_health_version_and_bootstrap_are_open() {
+    fn only_health_version_and_ways_to_sign_in_are_open() {
         let (_, document) = api(&config::Http::default());
         assert_eq!(document["security"], serde_json::json!([{"bearer": []}]));
         let mut open = Vec::new();
@@ -285,8 +319,9 @@ mod tests {
                 }
             }
         }
+        open.retain(|path| !path.starts_with("/auth/"));
         open.sort();
-        assert_eq!(open, ["/api/health", "/api/version", "/auth/bootstrap"]);
+        assert_eq!(open, ["/api/health", "/api/version"]);
     }
 
     #[test]

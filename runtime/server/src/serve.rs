@@ -1,10 +1,12 @@
 //! A server from its start to its end: what is opened in which order, and closed again.
 
 mod connections;
+mod first;
+mod housekeeping;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use broker::{Broker, BrokerConfig, KeyOrigin, MasterKey, Vault};
@@ -13,12 +15,12 @@ use ingest::{Ingest, Ports};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use warehouse::{State, Warehouse};
+use warehouse::Warehouse;
 
 use crate::app::{App, AppState};
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
-use crate::auth::token::{TokenKeys, code_hash, new_code};
+use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::components::ComponentStore;
 use crate::config::{self, Config, Runs};
@@ -27,6 +29,7 @@ use crate::credentials::CredentialStore;
 use crate::error::chain;
 use crate::metrics::{CountedStore, Metrics};
 use crate::router;
+use crate::signin::SignIn;
 use crate::web::Pages;
 
 /// Serves until the process is asked to end. Errors are for whoever started it.
@@ -69,7 +72,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .orchestrator
         .rebuild()
         .map_err(|error| CliError::advised(&error))?;
-    let tokens = open_tokens(&warehouse.paths.state_dir().join(".jwt_secret"))?;
+    let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
     let broker = Arc::new(open_broker(&config.runs, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
@@ -83,10 +86,17 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     });
     let (api, document) = router::api(&config.http);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
+    let signin = {
+        // Mail is sent on the runtime.
+        let _inside = handle.enter();
+        SignIn::new(&config).map_err(|error| CliError::advised(&error))?
+    };
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
         config,
         directory,
+        signin,
+        url: OnceLock::new(),
         rules: Rules::new(),
         warehouse,
         ingest,
@@ -169,7 +179,10 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let url = announce(app, address)?;
+    let url = url(app, address);
+    let _ = app.url.set(url.clone());
+    first::announce(app)?;
+    let housekeeping = tokio::spawn(housekeeping::keep(app.clone()));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let timeout = app.config.http.header_read_timeout();
     let mut server = tokio::spawn(connections::answer(listener, router, timeout, async {
@@ -184,6 +197,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    housekeeping.abort();
     tracing::info!("stopping: no new requests, runs are cancelled");
     let _ = stop.send(());
     let ingest = app.ingest.clone();
@@ -201,17 +215,6 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     Ok(())
 }
 
-/// Prints how to claim the server while nobody has; returns where people find it.
-fn announce(app: &AppState, address: SocketAddr) -> CliResult<String> {
-    let url = url(app, address);
-    let code = claim_code(app.state())?;
-    if let Some(code) = code {
-        say(format!("Set up: {url}/setup?code={code}"));
-        say(format!("Code: {code}"));
-    }
-    Ok(url)
-}
-
 fn url(app: &AppState, address: SocketAddr) -> String {
     if let Some(url) = &app.config.http.public_url {
         return url.as_str().trim_end_matches('/').to_owned();
@@ -222,19 +225,6 @@ fn url(app: &AppState, address: SocketAddr) -> String {
         ip => ip.to_string(),
     };
     format!("http://{host}:{}", address.port())
-}
-
-/// A new code while there is no user. Only its hash is kept, so each start makes one.
-fn claim_code(state: &State) -> CliResult<Option<String>> {
-    let failed = |error: warehouse::StateError| CliError::advised(&error);
-    if !state.users().map_err(failed)?.is_empty() {
-        return Ok(None);
-    }
-    let code = new_code().map_err(|error| CliError::advised(&error))?;
-    state
-        .set_bootstrap_code(&code_hash(&code))
-        .map_err(failed)?;
-    Ok(Some(code))
 }
 
 fn close(app: &AppState) {

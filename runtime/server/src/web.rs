@@ -3,6 +3,7 @@
 
 mod docs;
 mod pages;
+pub(crate) mod signin;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
@@ -17,7 +18,7 @@ use crate::error::{ApiError, ApiResult};
 pub(crate) use pages::{claim_by_form, index, setup};
 
 /// All templates, by the name under which they include each other.
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 7] = [
     (
         "base.html",
         include_str!("../../../web/templates/base.html"),
@@ -29,6 +30,18 @@ const TEMPLATES: [(&str, &str); 4] = [
     (
         "setup.html",
         include_str!("../../../web/templates/setup.html"),
+    ),
+    (
+        "login.html",
+        include_str!("../../../web/templates/login.html"),
+    ),
+    (
+        "password.html",
+        include_str!("../../../web/templates/password.html"),
+    ),
+    (
+        "link.html",
+        include_str!("../../../web/templates/link.html"),
     ),
     (
         "docs.html",

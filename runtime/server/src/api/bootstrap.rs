@@ -2,7 +2,8 @@
 
 use axum::Json;
 use domain::access::Scopes;
-use domain::{TokenKind, User};
+use domain::{Secret, TokenKind, User};
+use identity::password;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,6 +13,7 @@ use super::users::check_email;
 use crate::app::{App, AppState, blocking};
 use crate::auth::by::Origin;
 use crate::auth::token::{Wanted, code_hash};
+use crate::config::Bootstrap;
 use crate::error::{ApiError, ApiResult};
 
 const ADMIN: &str = "admin";
@@ -22,7 +24,11 @@ pub(crate) struct Claim {
     /// The admin's address.
     pub(crate) email: String,
     /// The code that the server printed at its start.
+    #[serde(default)]
     pub(crate) code: String,
+    /// A password to sign in with later.
+    #[serde(default)]
+    pub(crate) password: Option<String>,
     /// As people call the admin.
     #[serde(default)]
     pub(crate) name: Option<String>,
@@ -63,7 +69,12 @@ pub(crate) async fn claim_server(
 pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Claimed> {
     let email = claim.email.trim();
     check_email(email)?;
-    let user = User::new(email, claim.name.as_deref().unwrap_or_default().trim());
+    app.signin.attempt(origin)?;
+    let known = app.state().user_by_email(email)?;
+    let name = claim.name.as_deref().unwrap_or_default().trim();
+    let mut user = known.unwrap_or_else(|| User::new(email, name));
+    user.password_hash = hashed(app, claim, email)?;
+    let open = is_open(app, claim)?;
     let wanted = Wanted {
         kind: TokenKind::Personal,
         name: "first token",
@@ -75,9 +86,10 @@ pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Clai
         .issue(&user, ADMIN, &wanted, Timestamp::now())
         .map_err(ApiError::internal)?;
     let entry = origin.entry("server.claim", format!("user:{}", user.id));
+    let code = (!open).then(|| code_hash(&claim.code));
     if !app
         .state()
-        .claim_bootstrap(&code_hash(&claim.code), &user, &token, &entry)?
+        .claim_bootstrap(code.as_ref(), &user, &token, &entry)?
     {
         return Err(ApiError::forbidden(
             "The code is wrong or was used; the server prints a valid one at its start while nobody has claimed it",
@@ -91,4 +103,41 @@ pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Clai
         email: user.email,
         role: ADMIN,
     })
+}
+
+/// The hash of the password that was given, if one was.
+fn hashed(app: &App, claim: &Claim, email: &str) -> ApiResult<Option<String>> {
+    let given = claim.password.as_deref().unwrap_or_default();
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let given = Secret::new(given);
+    let min = app.config.auth.password.min_length as usize;
+    password::check(&given, email, min)?;
+    Ok(Some(password::hash(&given)?))
+}
+
+/// Whether the server can be claimed without a code: where the operator has configured it so, by
+/// setting the first password.
+fn is_open(app: &App, claim: &Claim) -> ApiResult<bool> {
+    let open = app.config.auth.bootstrap == Bootstrap::Open && claim.code.is_empty();
+    if !open {
+        return Ok(false);
+    }
+    if app.state().has_passwords()? {
+        return Err(ApiError::forbidden(
+            "Bootstrap disabled — a user with a password already exists. Use /auth/password/login.",
+        ));
+    }
+    match claim
+        .password
+        .as_deref()
+        .is_some_and(|text| !text.is_empty())
+    {
+        true => Ok(true),
+        false => Err(ApiError::bad_request(
+            "password-missing",
+            "Without a code a password is needed, which ends this way of claiming",
+        )),
+    }
 }

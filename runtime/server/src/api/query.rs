@@ -82,12 +82,7 @@ fn measured(app: &App, by: &By, question: &Question, cancel: Cancel) -> ApiResul
     Ok(result?)
 }
 
-fn ask(
-    app: &App,
-    by: &By,
-    question: &Question,
-    cancel: Cancel,
-) -> Result<QueryResult, QueryError> {
+fn ask(app: &App, by: &By, question: &Question, cancel: Cancel) -> Result<QueryResult, QueryError> {
     let limits = &app.config.queries;
     let options = QueryOptions {
         limit: question.limit.unwrap_or(DEFAULT_LIMIT).min(limits.max_rows),

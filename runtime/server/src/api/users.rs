@@ -7,6 +7,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use domain::people::{ADMINS, EVERYONE, is_email};
 use domain::{Group, Membership, Origin, User};
+use identity::link::Purpose;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use warehouse::{StateError, UserChange};
 
+use super::invitations;
 use crate::app::{App, AppState, blocking};
 use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
@@ -151,6 +153,9 @@ pub(crate) struct NewUser {
     name: String,
     /// `admin` puts the user into the group of admins.
     role: Option<String>,
+    /// Whether to make a link with which the user sets a password, and to mail it.
+    #[serde(default)]
+    send_invite: bool,
 }
 
 /// Adds a user.
@@ -179,10 +184,15 @@ pub(crate) async fn create_user(
         if admin {
             set_admin(&app, &by, user.id, true)?;
         }
-        shown(&app, user.id)
+        let mut view = Roll::read(&app)?.view(user.clone());
+        if new.send_invite {
+            let made = invitations::link(&app, &by, &user, Purpose::SetUp, "user.invite")?;
+            (view.invite_url, view.invite_email_sent) = (Some(made.0), Some(made.1));
+        }
+        Ok(view)
     })
     .await?;
-    Ok((StatusCode::CREATED, view))
+    Ok((StatusCode::CREATED, Json(view)))
 }
 
 /// What is to be changed.

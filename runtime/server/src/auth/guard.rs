@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -27,7 +27,7 @@ use crate::middleware::client_address::ClientAddress;
 /// The one route that also takes a token of its own.
 const METRICS: &str = "/metrics";
 /// The largest body of a refused request that is read, in bytes, and how long that may take.
-const MOST_DRAINED: u64 = 64 << 10;
+const MOST_DRAINED: usize = 64 << 10;
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Refuses a request, or passes it on with its [`Principal`].
@@ -41,7 +41,7 @@ pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: N
             next.run(Request::from_parts(parts, body)).await
         }
         Err(error) => {
-            drain(body).await;
+            drain(&parts.headers, body).await;
             error.into_response()
         }
     }
@@ -49,13 +49,12 @@ pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: N
 
 /// Reads what was sent already with a request that is refused: a client that finds its connection
 /// closed over an unread body cannot read the answer.
-async fn drain(body: Body) {
-    if body
-        .size_hint()
-        .upper()
-        .is_some_and(|bytes| bytes <= MOST_DRAINED)
-    {
-        let read = axum::body::to_bytes(body, MOST_DRAINED as usize);
+async fn drain(headers: &HeaderMap, body: Body) {
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length <= MOST_DRAINED) {
+        let read = axum::body::to_bytes(body, MOST_DRAINED);
+        // A body that does not come costs its sender the connection.
         let _ = tokio::time::timeout(DRAINED_WITHIN, read).await;
     }
 }
@@ -88,10 +87,12 @@ async fn admit(app: &AppState, parts: &Parts) -> ApiResult<Option<Principal>> {
 /// Whether the request carries the token that was configured for whoever watches the metrics.
 fn is_watcher(app: &App, headers: &HeaderMap) -> bool {
     let expected = app.config.http.metrics_token.as_ref();
-    bearer(headers).zip(expected).is_some_and(|(given, expected)| {
-        // By digest, so that the time tells nothing about how much of it was right.
-        Digest::of(given.as_bytes()) == Digest::of(expected.expose())
-    })
+    bearer(headers)
+        .zip(expected)
+        .is_some_and(|(given, expected)| {
+            // By digest, so that the time tells nothing about how much of it was right.
+            Digest::of(given.as_bytes()) == Digest::of(expected.expose())
+        })
 }
 
 /// What the request shows: a bearer token, or else a session's cookie.

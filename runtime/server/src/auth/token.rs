@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use domain::access::Scopes;
 use domain::{Digest, Token, TokenKind, User};
@@ -13,6 +14,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
+use warehouse::Paths;
 
 /// The token is not one that this server signed, or its time is over.
 #[derive(Debug, Error)]
@@ -66,33 +68,39 @@ impl Key {
     }
 }
 
-/// Signs and checks tokens. After a rotation the key before still checks.
-pub(crate) struct TokenKeys {
+/// The key that signs, and the one before, which still checks.
+struct Ring {
     current: Key,
     previous: Option<Key>,
+}
+
+/// Signs and checks tokens.
+pub(crate) struct TokenKeys {
+    file: PathBuf,
+    ring: RwLock<Ring>,
+}
+
+/// Where the key of the tokens lies.
+pub(crate) fn token_key_file(paths: &Paths) -> PathBuf {
+    paths.state_dir().join(".jwt_secret")
 }
 
 impl TokenKeys {
     /// Reads the keys from their files, which only the owner can read, or makes the first.
     pub(crate) fn open(file: &Path) -> io::Result<Self> {
-        let current = match read_key(file)? {
-            Some(key) => key,
-            None => create_key(file)?,
-        };
-        let previous = read_key(&previous_file(file))?;
         Ok(Self {
-            current: Key::from_bytes(&current),
-            previous: previous.map(|key| Key::from_bytes(&key)),
+            ring: RwLock::new(read_ring(file)?),
+            file: file.to_owned(),
         })
     }
 
-    /// Puts a new key into the file's place. Tokens that the last key signed stay good, those of the
-    /// key before end.
-    pub(crate) fn rotate(file: &Path) -> io::Result<Self> {
-        if read_key(file)?.is_some() {
-            std::fs::rename(file, previous_file(file))?;
-        }
-        Self::open(file)
+    /// Signs with a new key from now on. Tokens that the last key signed stay good, those of the key
+    /// before end.
+    pub(crate) fn rotate(&self) -> io::Result<()> {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        std::fs::rename(&self.file, previous_file(&self.file))?;
+        *ring = read_ring(&self.file)?;
+        Ok(())
     }
 
     /// Issues a token for a user: its text, which is shown once, and what is kept of it.
@@ -113,9 +121,12 @@ impl TokenKeys {
             iat: now.as_second(),
             exp: expires_at.as_second(),
         };
-        let mut header = Header::new(Algorithm::HS256);
-        header.kid = Some(self.current.id.clone());
-        let text = jsonwebtoken::encode(&header, &claims, &self.current.signing)?;
+        let text = {
+            let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+            let mut header = Header::new(Algorithm::HS256);
+            header.kid = Some(ring.current.id.clone());
+            jsonwebtoken::encode(&header, &claims, &ring.current.signing)?
+        };
         let token = Token {
             id: claims.jti,
             user: user.id,
@@ -136,8 +147,9 @@ impl TokenKeys {
     pub(crate) fn check(&self, text: &str) -> Result<Claims, InvalidToken> {
         let header = jsonwebtoken::decode_header(text).map_err(|_| InvalidToken)?;
         let named = |key: &&Key| header.kid.as_deref() == Some(key.id.as_str());
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         // Tokens of the first release name no key.
-        let key = self.previous.iter().find(named).unwrap_or(&self.current);
+        let key = ring.previous.iter().find(named).unwrap_or(&ring.current);
         let mut rules = Validation::new(Algorithm::HS256);
         rules.leeway = 0;
         jsonwebtoken::decode::<Claims>(text, &key.checking, &rules)
@@ -150,6 +162,18 @@ impl std::fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenKeys(…)")
     }
+}
+
+fn read_ring(file: &Path) -> io::Result<Ring> {
+    let current = match read_key(file)? {
+        Some(key) => key,
+        None => create_key(file)?,
+    };
+    let previous = read_key(&previous_file(file))?;
+    Ok(Ring {
+        current: Key::from_bytes(&current),
+        previous: previous.map(|key| Key::from_bytes(&key)),
+    })
 }
 
 fn previous_file(file: &Path) -> PathBuf {
@@ -227,9 +251,13 @@ mod tests {
     }
 
     fn keys(byte: u8) -> TokenKeys {
+        let current = Key::from_bytes(&[byte; 32]);
         TokenKeys {
-            current: Key::from_bytes(&[byte; 32]),
-            previous: None,
+            file: PathBuf::new(),
+            ring: RwLock::new(Ring {
+                current,
+                previous: None,
+            }),
         }
     }
 
@@ -249,12 +277,15 @@ mod tests {
     fn after_a_rotation_the_tokens_of_the_last_key_stay_good_and_after_two_they_end() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        let (first, _) = issue(&TokenKeys::open(&file).unwrap(), Timestamp::now());
-        let rotated = TokenKeys::rotate(&file).unwrap();
-        let (second, _) = issue(&rotated, Timestamp::now());
-        assert!(rotated.check(&first).is_ok() && rotated.check(&second).is_ok());
-        let again = TokenKeys::rotate(&file).unwrap();
-        assert!(again.check(&first).is_err() && again.check(&second).is_ok());
+        let keys = TokenKeys::open(&file).unwrap();
+        let (first, _) = issue(&keys, Timestamp::now());
+        keys.rotate().unwrap();
+        let (second, _) = issue(&keys, Timestamp::now());
+        assert!(keys.check(&first).is_ok() && keys.check(&second).is_ok());
+        let reopened = TokenKeys::open(&file).unwrap();
+        assert!(reopened.check(&first).is_ok() && reopened.check(&second).is_ok());
+        keys.rotate().unwrap();
+        assert!(keys.check(&first).is_err() && keys.check(&second).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod keys;
 mod place;
 
 use std::path::PathBuf;
@@ -36,6 +37,10 @@ enum Command {
     Restore(backup::Restore),
     /// Read all of the state and say what is wrong with it
     Check,
+    /// Let an admin in who is locked out: makes a link to set a password
+    BreakGlass(keys::Who),
+    /// Sign tokens with a new key; those of the last one stay good until the next rotation
+    RotateTokenKey,
     /// Check and export the audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -47,6 +52,8 @@ pub(super) async fn admin(admin: Admin) -> CliResult<ExitCode> {
         Command::Restore(restore) => backup::restore(&admin.data_dir, &restore),
         Command::Backup(request) => backup::back_up(&Place::find(&admin.data_dir)?, request).await,
         Command::Check => check(&Place::find(&admin.data_dir)?).await,
+        Command::BreakGlass(who) => keys::break_glass(&Place::find(&admin.data_dir)?, who).await,
+        Command::RotateTokenKey => keys::rotate(&Place::find(&admin.data_dir)?).await,
         Command::Audit(command) => audit::audit(&Place::find(&admin.data_dir)?, command).await,
     }
 }

@@ -65,6 +65,11 @@ pub(crate) fn entry(
     }
 }
 
+/// What the audit says about a new key of the tokens.
+pub(crate) fn rotated(operator: Operator) -> AuditEntry {
+    entry("token_key.rotate", operator, json!({}))
+}
+
 /// The next entries of an export; none at its end.
 pub(crate) fn audit_page(
     state: &State,

@@ -7,10 +7,11 @@ use domain::Digest;
 use serde::{Deserialize, Serialize};
 use warehouse::{AuditRecord, AuditReport, CheckReport, Manifest};
 
+use super::break_glass::{Admitted, BreakGlass, BreakGlassError, break_glass};
 use super::operations::{self, AuditQuery, BackupRequest};
 use super::socket::Operator;
 use crate::app::{AppState, blocking};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 
 /// A head of the audit log that was noted earlier.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/backup", post(back_up))
         .route("/check", get(check))
+        .route("/break-glass", post(admit))
+        .route("/rotate-token-key", post(rotate_token_key))
         .route("/audit/verify", get(verify_audit))
         .route("/audit/entries", get(list_audit_entries))
 }
@@ -38,6 +41,33 @@ async fn back_up(
         Ok(taken?)
     });
     Ok(Json(manifest.await?))
+}
+
+async fn admit(
+    app: AppState,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+    Json(request): Json<BreakGlass>,
+) -> ApiResult<Json<Admitted>> {
+    let admitted = blocking(move || {
+        break_glass(app.state(), app.url(), &request, operator).map_err(|error| match error {
+            BreakGlassError::Address(_) => ApiError::invalid("email-invalid", error.to_string()),
+            BreakGlassError::State(error) => error.into(),
+            BreakGlassError::Random(error) => ApiError::internal(error),
+        })
+    });
+    Ok(Json(admitted.await?))
+}
+
+async fn rotate_token_key(
+    app: AppState,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+) -> ApiResult<Json<()>> {
+    blocking(move || {
+        app.tokens.rotate().map_err(ApiError::internal)?;
+        app.state().audit(&operations::rotated(operator))?;
+        Ok(Json(()))
+    })
+    .await
 }
 
 async fn check(app: AppState) -> ApiResult<Json<CheckReport>> {

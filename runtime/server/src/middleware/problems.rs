@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -122,6 +122,9 @@ fn body(error: &ApiError, request_id: &str) -> Response {
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
+    if let Some(wait) = error.retry_after {
+        headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+    }
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

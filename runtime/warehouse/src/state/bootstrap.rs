@@ -2,10 +2,10 @@
 
 use domain::people::ADMINS;
 use domain::{Digest, Membership, Origin, Token, User};
-use duckdb::{Row, params};
+use duckdb::{Connection, Row, params};
 
 use super::audit::{self, AuditEntry};
-use super::row::{collect, digest};
+use super::row::{any, collect, digest};
 use super::{State, StateError, groups, tokens, users};
 
 impl State {
@@ -36,25 +36,25 @@ impl State {
         })
     }
 
-    /// Uses up the one-time code if this is its sha256, and in the same transaction adds the user as
-    /// an admin with the token that it was used for. Of two who come at the same time, one gets `true`.
+    /// Uses up the one-time code if this is its sha256, and in the same transaction makes the user an
+    /// admin with the token that it was used for. Without a code it works as long as nobody has a
+    /// password. Of two who come at the same time, one gets `true`.
     ///
     /// # Errors
-    /// [`StateError::AlreadyExists`] when the address is taken; the code then stays.
+    /// [`StateError::AlreadyExists`] when the address is another user's; the code then stays.
     pub fn claim_bootstrap(
         &self,
-        hash: &Digest,
+        code: Option<&Digest>,
         user: &User,
         token: &Token,
         entry: &AuditEntry,
     ) -> Result<bool, StateError> {
         self.write_access(|connection| {
-            let sql = "DELETE FROM bootstrap WHERE hash = ?";
-            if connection.execute(sql, params![hash.to_string()])? == 0 {
+            if !may_claim(connection, code)? {
                 return Ok(false);
             }
-            users::insert(connection, user)?;
-            groups::insert_member(
+            users::insert_or_set_password(connection, user)?;
+            let member = groups::insert_member(
                 connection,
                 &Membership {
                     user: user.id,
@@ -63,12 +63,29 @@ impl State {
                     added_at: user.created_at,
                     added_by: None,
                 },
-            )?;
+            );
+            match member {
+                Ok(()) | Err(StateError::AlreadyExists { .. }) => {}
+                Err(error) => return Err(error),
+            }
             tokens::insert(connection, token)?;
             audit::append(connection, entry)?;
             Ok(true)
         })
     }
+}
+
+fn may_claim(connection: &Connection, code: Option<&Digest>) -> Result<bool, StateError> {
+    let Some(code) = code else {
+        let taken = "SELECT 1 FROM users WHERE password_hash IS NOT NULL";
+        let open = !any(connection, taken, &[])?;
+        if open {
+            connection.execute("DELETE FROM bootstrap", [])?;
+        }
+        return Ok(open);
+    };
+    let sql = "DELETE FROM bootstrap WHERE hash = ?";
+    Ok(connection.execute(sql, params![code.to_string()])? > 0)
 }
 
 #[cfg(test)]
@@ -86,7 +103,7 @@ mod tests {
             let user = User::new(email, "");
             let token = token(&user, email.as_bytes());
             state
-                .claim_bootstrap(code, &user, &token, &entry())
+                .claim_bootstrap(Some(code), &user, &token, &entry())
                 .unwrap()
         };
         assert!(!claim(&Digest::of(b"older"), "x@b.org"));

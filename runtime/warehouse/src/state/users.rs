@@ -121,6 +121,37 @@ impl State {
         })
     }
 
+    /// Stores the hash of the same password by newer rules; nothing else changes.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn renew_password_hash(&self, id: Uuid, hash: &str) -> Result<(), StateError> {
+        self.write_access(|connection| {
+            let sql = "UPDATE users SET password_hash = ? WHERE id = ?";
+            connection.execute(sql, params![hash, id.to_string()])?;
+            Ok(())
+        })
+    }
+
+    /// Whether anybody could come in: has a password, an identity at a provider, or a token.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn is_claimed(&self) -> Result<bool, StateError> {
+        let sql = "SELECT 1 WHERE EXISTS (FROM tokens) OR EXISTS (FROM identities) \
+             OR EXISTS (FROM users WHERE password_hash IS NOT NULL)";
+        self.read(|connection| any(connection, sql, &[]))
+    }
+
+    /// Whether anybody has a password.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn has_passwords(&self) -> Result<bool, StateError> {
+        let sql = "SELECT 1 FROM users WHERE password_hash IS NOT NULL";
+        self.read(|connection| any(connection, sql, &[]))
+    }
+
     /// Removes a user with all that belongs to the user alone.
     ///
     /// # Errors
@@ -159,6 +190,20 @@ pub(super) fn insert(connection: &Connection, user: &User) -> Result<(), StateEr
             user.deactivated_at.map(nanos)
         ],
     )?;
+    Ok(())
+}
+
+/// Adds a user, or gives the password to the one who is there.
+pub(super) fn insert_or_set_password(
+    connection: &Connection,
+    user: &User,
+) -> Result<(), StateError> {
+    let id = user.id.to_string();
+    if !any(connection, "SELECT 1 FROM users WHERE id = ?", &[&id])? {
+        return insert(connection, user);
+    }
+    let sql = "UPDATE users SET password_hash = coalesce(?, password_hash) WHERE id = ?";
+    connection.execute(sql, params![user.password_hash, id])?;
     Ok(())
 }
 

@@ -58,7 +58,7 @@ fn accounts(state: &State) -> Result<(), StateError> {
     };
     let code = Digest::of(b"code");
     state.set_bootstrap_code(&code)?;
-    assert!(state.claim_bootstrap(&code, &user, &token, &AuditEntry::new("server.claim"))?);
+    assert!(state.claim_bootstrap(Some(&code), &user, &token, &AuditEntry::new("server.claim"))?);
     println!("user {}", user.id);
     Ok(())
 }

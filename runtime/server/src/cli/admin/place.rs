@@ -11,8 +11,10 @@ use warehouse::{
     AuditReport, CheckReport, DirLock, Manifest, Paths, State, StateError, lock_data_dir,
 };
 
+use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::client::Client;
 use crate::cli::output::{CliError, CliResult};
+use crate::control::break_glass::{Admitted, BreakGlass, break_glass};
 use crate::control::operations::{self, AuditQuery, BackupRequest};
 use crate::control::routes::NotedHead;
 use crate::control::socket::{Address, Operator};
@@ -90,6 +92,35 @@ impl Place {
             Self::Stopped { paths, .. } => {
                 let report = open(paths)?.verify_audit(noted.head.as_ref());
                 report.map_err(failed)
+            }
+        }
+    }
+
+    pub(super) async fn break_glass(&self, request: &BreakGlass) -> CliResult<Admitted> {
+        match self {
+            Self::Serving { client, .. } => {
+                let request = serde_json::to_value(request).unwrap_or_default();
+                read(client.post("/break-glass", &request).await?)
+            }
+            Self::Stopped { paths, .. } => {
+                break_glass(&open(paths)?, "", request, Operator::this())
+                    .map_err(|error| CliError::advised(&error))
+            }
+        }
+    }
+
+    pub(super) async fn rotate_token_key(&self) -> CliResult<()> {
+        match self {
+            Self::Serving { client, .. } => {
+                client.post("/rotate-token-key", &Value::Null).await?;
+                Ok(())
+            }
+            Self::Stopped { paths, .. } => {
+                let keys = TokenKeys::open(&token_key_file(paths));
+                keys.and_then(|keys| keys.rotate())
+                    .map_err(|error| CliError::advised(&error))?;
+                let entry = operations::rotated(Operator::this());
+                open(paths)?.audit(&entry).map_err(failed)
             }
         }
     }

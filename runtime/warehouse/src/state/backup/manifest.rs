@@ -18,7 +18,7 @@ pub(super) const NAME: &str = "manifest.json";
 pub(super) const DATABASE: &str = "system.duckdb";
 pub(super) const MASTER_KEY: &str = "master.key";
 /// Without them every session and token ends.
-pub(super) const TOKEN_KEYS: &[&str] = &[".jwt_secret"];
+pub(super) const TOKEN_KEYS: &[&str] = &[".jwt_secret", ".jwt_secret.previous"];
 
 /// More than a manifest of this format can have.
 const MAX_BYTES: u64 = 64 << 10;
