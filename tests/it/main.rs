@@ -26,4 +26,5 @@ mod readers;
 
 mod cli;
 mod config;
+mod security_table;
 mod tidy;

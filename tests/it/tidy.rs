@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()
@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 }
 
 /// Every file below these folders that ends so.
-fn files(folders: &[&str], extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folders: &[&str], extension: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -40,7 +40,7 @@ fn short(path: &Path) -> String {
 
 /// Fails with one line for every breach of a law.
 #[track_caller]
-fn assert_kept(breaches: Vec<String>) {
+pub(crate) fn assert_kept(breaches: Vec<String>) {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
