@@ -1,8 +1,10 @@
-//! Measures, and writes down what it measured: `./dev bench extract|query|start`.
+//! Measures, and writes down what it measured: `./dev bench extract|query|start|auth`.
 //!
 //! Each bench measures Sluice and a peer in turns, in the same minutes on the same machine, and says by how much the
 //! repetitions differed. A debug build measures too, to see that the bench works, and writes nothing.
 
+mod auth;
+mod connection;
 mod extract;
 mod load;
 mod machine;
@@ -18,11 +20,12 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const USAGE: &str = "usage: bench extract|query|start [--quick]
+const USAGE: &str = "usage: bench extract|query|start|auth [--quick]
 
   extract   200,000 rows over HTTP through a connector into parquet; beside it, DuckDB from local files
   query     500 tables in 50 sources: rebuild, first query, queries a second
   start     from the command to the first answer, and what starting a run costs
+  auth      with a token and without, few users and many, and while a hundred sign in
 
   --quick   less of everything, to see that it works; writes nothing";
 
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         ["extract"] => extract::bench(scale),
         ["query"] => query::bench(scale),
         ["start"] => start::bench(scale),
+        ["auth"] => auth::bench(scale),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

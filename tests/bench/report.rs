@@ -28,6 +28,8 @@ pub enum Aim {
     AtMost(f64),
     /// At least this many times what the peer has.
     TimesPeer(f64),
+    /// At most this many times what the peer has.
+    AtMostTimesPeer(f64),
 }
 
 /// One line of the table.
@@ -60,6 +62,10 @@ impl Row {
             Aim::TimesPeer(aim) => Some((
                 format!("≥ {aim:.1} × peer"),
                 self.ratio().is_some_and(|r| r >= aim),
+            )),
+            Aim::AtMostTimesPeer(aim) => Some((
+                format!("≤ {aim:.1} × peer"),
+                self.ratio().is_some_and(|r| r <= aim),
             )),
         }
     }
