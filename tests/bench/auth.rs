@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use integration_tests::{App, Client, Internet, Options};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Scale;
 use crate::connection::Connection;
@@ -22,7 +22,6 @@ const GUARDED: &str = "/api/admin/resource-types";
 /// Users may ask for this, and get what they were granted.
 const GRANTED: &str = "/api/catalog/tables";
 
-const PASSWORD: &str = "a password for the bench";
 const READER: &str = "reader@example.com";
 
 const METHOD: &str = "\
@@ -151,10 +150,7 @@ impl Subject {
 
     /// Changes who may do what, and leaves nothing behind.
     fn change(&self) {
-        let group = self
-            .app
-            .post("/api/admin/groups", &json!({"name": "Change"}));
-        let group = text(&group.ok()["id"]);
+        let group = self.app.add_group("Change");
         self.app.delete(&format!("/api/admin/groups/{group}")).ok();
     }
 
@@ -178,32 +174,15 @@ fn publish(app: &App, internet: &Internet) {
     assert_eq!(run["state"], "succeeded", "{run}");
 }
 
-/// Adds a user with a password and a grant on the one table; the token of a session.
+/// Adds a user with a grant on the one table; the token of a session.
 fn add_reader(app: &App) -> String {
-    let user = text(&app.post("/api/users", &json!({"email": READER})).ok()["id"]);
-    let path = format!("/api/users/{user}/set-password");
-    app.post(&path, &json!({"password": PASSWORD})).ok();
-    let group = app
-        .post("/api/admin/groups", &json!({"name": "Readers"}))
-        .ok();
-    let group = text(&group["id"]);
-    let path = format!("/api/admin/groups/{group}/members");
-    app.post(&path, &json!({ "email": READER })).ok();
-    let grant = json!({"group_id": group, "resource_type": "table", "resource_id": "orders"});
-    app.post("/api/admin/grants", &grant).ok();
-    sign_in(&app.url, READER)
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().expect("text").to_owned()
-}
-
-fn sign_in(url: &str, email: &str) -> String {
-    let credentials = json!({"email": email, "password": PASSWORD});
-    let session = Client::new(url, None)
-        .post("/auth/token", &credentials)
-        .ok();
-    text(&session["access_token"])
+    app.add_user(READER);
+    let group = app.add_group("Readers");
+    app.join(&group, READER);
+    app.grant(&group, "read", "table", "orders");
+    let reader = app.sign_in(READER);
+    assert_eq!(reader.tables(), ["orders"]);
+    reader.token.expect("a session has a token")
 }
 
 /// Answers a second to one client and to eight, and the server's microseconds for one.
@@ -249,7 +228,7 @@ fn crowd_in(client: &Client, people: Range<u64>, seconds: f64) -> (Pair, f64) {
     let crowded = while_asking(client, || {
         std::thread::scope(|scope| {
             for person in people {
-                scope.spawn(move || sign_in(&client.url, &format!("person{person}@example.com")));
+                scope.spawn(move || client.sign_in(&format!("person{person}@example.com")));
             }
         });
     });
