@@ -1,6 +1,7 @@
 //! How people come in, and how nobody else does.
 
 mod links;
+mod passwords;
 
 use std::time::Instant;
 
