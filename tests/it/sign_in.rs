@@ -210,6 +210,12 @@ fn another_site_cannot_write_with_the_cookie_of_a_visitor() {
         assert_eq!(write(headers).status, 403, "{headers:?}");
     }
     assert_eq!(write(&[("sec-fetch-site", "same-origin")]).status, 201);
+    let word = PASSWORD.replace(' ', "+");
+    let fields = format!("email=ada%40example.com&password={word}");
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let stranger = app.anonymous();
+    let planted = stranger.form("/auth/password/login/web", &fields, &foreign);
+    assert_eq!(planted.status, 403, "nor sign a visitor in");
     assert_eq!(write(&[("origin", &app.url)]).status, 201);
 }
 

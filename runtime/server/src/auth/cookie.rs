@@ -65,6 +65,13 @@ pub(crate) fn is_same_origin(method: &Method, headers: &HeaderMap) -> bool {
         .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
+/// Whether a request says of itself that another site's page makes it. Programs say nothing, and are
+/// none; but another site's page must not sign its visitor in as somebody else either.
+pub(crate) fn is_foreign(method: &Method, headers: &HeaderMap) -> bool {
+    let tells = headers.contains_key("sec-fetch-site") || headers.contains_key(ORIGIN);
+    tells && !is_same_origin(method, headers)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +142,10 @@ mod tests {
             assert!(!post(&told), "{told:?}");
         }
         assert!(is_same_origin(&Method::GET, &headers(&[host])));
+        let foreign = |pairs: &[(&str, &str)]| is_foreign(&Method::POST, &headers(pairs));
+        assert!(!foreign(&[host]), "a program");
+        assert!(foreign(&[host, ("origin", "https://evil.example.com")]));
+        assert!(foreign(&[host, ("sec-fetch-site", "cross-site")]));
+        assert!(!foreign(&[host, ("sec-fetch-site", "same-origin")]));
     }
 }

@@ -72,6 +72,9 @@ async fn admit(app: &AppState, parts: &Parts) -> ApiResult<Option<Principal>> {
             false => ApiError::forbidden("Nobody may do this"),
         });
     };
+    if demand == Demand::Public && cookie::is_foreign(&parts.method, &parts.headers) {
+        return Err(elsewhere());
+    }
     if demand == Demand::Public || (path == METRICS && is_watcher(app, &parts.headers)) {
         return Ok(None);
     }
@@ -82,6 +85,10 @@ async fn admit(app: &AppState, parts: &Parts) -> ApiResult<Option<Principal>> {
     };
     access::decide(principal.as_ref(), demand)?;
     Ok(principal)
+}
+
+fn elsewhere() -> ApiError {
+    ApiError::forbidden("This request does not come from a page of this server")
 }
 
 /// Whether the request carries the token that was configured for whoever watches the metrics.
@@ -105,9 +112,7 @@ fn credential(app: &App, parts: &Parts) -> ApiResult<Option<String>> {
         return Ok(None);
     };
     if !cookie::is_same_origin(&parts.method, headers) {
-        return Err(ApiError::forbidden(
-            "This request does not come from a page of this server",
-        ));
+        return Err(elsewhere());
     }
     Ok(Some(session.to_owned()))
 }
