@@ -102,7 +102,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("parquet", &["warehouse"]),
     ("axum", &["server"]),
     ("minijinja", &["server"]),
-    ("reqwest", &["broker", "server"]),
+    ("reqwest", &["broker", "identity", "server"]),
     ("jsonschema", &["ingest"]),
     ("argon2", &["identity"]),
     ("governor", &["identity"]),
