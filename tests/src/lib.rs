@@ -12,6 +12,7 @@ pub mod files;
 pub mod internet;
 pub mod mailbox;
 pub mod people;
+pub mod provider;
 pub mod wasm;
 
 pub use app::{App, Options};
