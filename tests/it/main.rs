@@ -14,6 +14,7 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod oidc;
 mod rbac;
 mod sandbox;
 mod sign_in;

@@ -11,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod invitations;
 pub(crate) mod me;
 pub(crate) mod metrics;
+pub(crate) mod oidc;
 pub(crate) mod packages;
 pub(crate) mod publishers;
 pub(crate) mod query;

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
+use crate::oidc::Oidc;
 use crate::signin::SignIn;
 use crate::web::Pages;
 
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) directory: Directory,
     /// Passwords, links, and the limits on trying them.
     pub(crate) signin: SignIn,
+    /// Providers of identities, and the sign-ins that have begun there.
+    pub(crate) oidc: Oidc,
     /// How people reach the server, once that is known.
     pub(crate) url: OnceLock<String>,
     /// What each route demands.

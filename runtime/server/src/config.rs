@@ -33,6 +33,7 @@ pub(crate) use auth::{Auth, Bootstrap};
 pub(crate) use engine::{Audit, CredentialsKey, Log, LogFormat, Queries, Runs, Storage};
 pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
+pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;

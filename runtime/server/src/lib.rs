@@ -15,6 +15,7 @@ mod doctor;
 mod error;
 mod metrics;
 mod middleware;
+mod oidc;
 mod router;
 mod serve;
 mod signin;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::api::{
     bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
-    packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
+    oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -163,6 +163,10 @@ fn pages() -> Router<AppState> {
             "/auth/password/setup/confirm",
             post(web::signin::confirm_setup),
         )
+        .route("/auth/oidc/{name}/login", get(oidc::login))
+        .route("/auth/oidc/{name}/callback", get(oidc::callback))
+        .route("/auth/google/login", get(oidc::google_login))
+        .route("/auth/google/callback", get(oidc::google_callback))
         .route("/docs", get(web::docs))
         .route("/openapi.json", get(web::openapi))
         .route("/static/app.css", get(web::css))

@@ -28,6 +28,7 @@ use crate::control;
 use crate::credentials::CredentialStore;
 use crate::error::chain;
 use crate::metrics::{CountedStore, Metrics};
+use crate::oidc::Oidc;
 use crate::router;
 use crate::signin::SignIn;
 use crate::web::Pages;
@@ -91,11 +92,13 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         let _inside = handle.enter();
         SignIn::new(&config).map_err(|error| CliError::advised(&error))?
     };
+    let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
         config,
         directory,
         signin,
+        oidc,
         url: OnceLock::new(),
         rules: Rules::new(),
         warehouse,

@@ -8,20 +8,36 @@ use jiff::Timestamp;
 const SECURE_NAME: &str = "__Host-sluice";
 /// The same over plain http, as on one's own machine, where the prefix is not allowed.
 const PLAIN_NAME: &str = "sluice";
+/// The same of a sign-in that has begun at a provider.
+const SECURE_FLOW: &str = "__Host-sluice-flow";
+const PLAIN_FLOW: &str = "sluice-flow";
 
 fn name(https: bool) -> &'static str {
     if https { SECURE_NAME } else { PLAIN_NAME }
 }
 
+fn flow_name(https: bool) -> &'static str {
+    if https { SECURE_FLOW } else { PLAIN_FLOW }
+}
+
 /// The session's token, if the request carries one.
 pub(crate) fn read(headers: &HeaderMap, https: bool) -> Option<&str> {
+    value(headers, name(https))
+}
+
+/// By what a sign-in is known that this browser has begun at a provider.
+pub(crate) fn read_flow(headers: &HeaderMap, https: bool) -> Option<&str> {
+    value(headers, flow_name(https))
+}
+
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers
         .get_all(COOKIE)
         .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(key, _)| *key == name(https));
+    let mut found = pairs.filter(|(key, _)| *key == name);
     match (found.next(), found.next()) {
         (Some((_, value)), None) if !value.is_empty() => Some(value),
         // Two of one name are an attempt to plant one.
@@ -32,17 +48,26 @@ pub(crate) fn read(headers: &HeaderMap, https: bool) -> Option<&str> {
 /// The header that makes a browser keep a session until its end.
 pub(crate) fn set(text: &str, until: Timestamp, https: bool) -> Option<HeaderValue> {
     let seconds = until.as_second() - Timestamp::now().as_second();
-    cookie(text, seconds.max(0), https)
+    cookie(name(https), text, seconds.max(0), https)
+}
+
+/// The header that makes a browser remember a sign-in that it has begun at a provider.
+pub(crate) fn set_flow(id: &str, seconds: i64, https: bool) -> Option<HeaderValue> {
+    cookie(flow_name(https), id, seconds, https)
+}
+
+/// The header that makes a browser forget that.
+pub(crate) fn clear_flow(https: bool) -> Option<HeaderValue> {
+    cookie(flow_name(https), "", 0, https)
 }
 
 /// The header that makes a browser forget it.
 pub(crate) fn clear(https: bool) -> Option<HeaderValue> {
-    cookie("", 0, https)
+    cookie(name(https), "", 0, https)
 }
 
-fn cookie(text: &str, seconds: i64, https: bool) -> Option<HeaderValue> {
+fn cookie(name: &str, text: &str, seconds: i64, https: bool) -> Option<HeaderValue> {
     let secure = if https { "; Secure" } else { "" };
-    let name = name(https);
     let value = format!("{name}={text}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&value).ok()
 }
