@@ -1,5 +1,5 @@
-//! Brings the system database to the schema that this server knows: numbered, forward only, each
-//! step in a transaction, after a copy was taken.
+//! Brings the system database to the schema that this server knows: numbered, forward only, all
+//! missing steps in one transaction, after a copy was taken.
 
 use std::path::{Path, PathBuf};
 
@@ -58,10 +58,15 @@ pub(super) fn migrate(
     if current > 0 && current < newest {
         keep_copy(connection, path, current)?;
     }
+    // All or none: a kill or an error between two steps must not leave a schema that no release had.
+    let transaction = connection.unchecked_transaction().map_err(storage)?;
     for step in steps.iter().filter(|step| step.number > current) {
-        apply(connection, step)?;
+        apply(&transaction, step).map_err(|source| StateError::Migration {
+            number: step.number,
+            source,
+        })?;
     }
-    Ok(())
+    transaction.commit().map_err(storage)
 }
 
 /// The schema that the database has; 0 for a new one.
@@ -75,25 +80,13 @@ pub(super) fn version(connection: &Connection) -> Result<u32, StateError> {
         .map_err(storage)
 }
 
-fn apply(connection: &Connection, step: &Migration) -> Result<(), StateError> {
-    let work = || {
-        connection.execute_batch("BEGIN")?;
-        connection.execute_batch(step.sql)?;
-        connection.execute(
-            "INSERT INTO schema_version VALUES (?, current_timestamp::TIMESTAMP)",
-            params![step.number],
-        )?;
-        connection.execute_batch("COMMIT")
-    };
-    work().map_err(|source| {
-        if let Err(error) = connection.execute_batch("ROLLBACK") {
-            tracing::debug!(%error, "nothing to roll back");
-        }
-        StateError::Migration {
-            number: step.number,
-            source,
-        }
-    })
+fn apply(connection: &Connection, step: &Migration) -> duckdb::Result<()> {
+    connection.execute_batch(step.sql)?;
+    connection.execute(
+        "INSERT INTO schema_version VALUES (?, current_timestamp::TIMESTAMP)",
+        params![step.number],
+    )?;
+    Ok(())
 }
 
 /// Beside the file, renamed when it is whole: a kill in the middle leaves no half copy by that name.
@@ -140,6 +133,22 @@ mod tests {
         migrate(&database, &path, &[MIGRATIONS[0], SECOND]).unwrap();
         assert_eq!(version(&database).unwrap(), 2);
         assert!(folder.path().join("system.before-2.duckdb").exists());
+    }
+
+    #[test]
+    fn a_step_that_fails_takes_back_those_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("system.duckdb");
+        let database = Database::create(&path, Patience::Refuse).unwrap();
+        migrate(&database, &path, &[MIGRATIONS[0]]).unwrap();
+        let broken = Migration {
+            number: 3,
+            sql: "SELECT * FROM nowhere",
+        };
+        let error = migrate(&database, &path, &[MIGRATIONS[0], SECOND, broken]).unwrap_err();
+        assert!(error.to_string().contains("step 3"), "{error}");
+        assert_eq!(version(&database).unwrap(), 1);
+        assert!(database.execute_batch("SELECT name FROM users").is_err());
     }
 
     #[test]
