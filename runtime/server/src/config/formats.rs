@@ -38,7 +38,8 @@ fn is_filter(text: &str) -> bool {
         let part = part.trim().to_ascii_lowercase();
         part.contains(['=', '[']) || LEVELS.contains(&part.as_str())
     };
-    text.split(',').all(is_plain) && EnvFilter::try_new(text).is_ok()
+    // The parser cuts between bytes, and panics at letters that are several; no part has such a name.
+    text.is_ascii() && text.split(',').all(is_plain) && EnvFilter::try_new(text).is_ok()
 }
 
 fn parse<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<(), &'static str> {
@@ -70,6 +71,17 @@ mod tests {
     fn a_slip_in_a_level_does_not_silence_the_log() {
         for (text, fits) in [("INFO", true), ("inof", false), ("info,ingest", false)] {
             assert_eq!(is_filter(text), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_that_no_part_is_named_by_are_refused() {
+        for text in [
+            " \u{1ee6f}=2\u{2d6f}`",
+            "\u{e9}=info",
+            "info,\u{1f600}=debug",
+        ] {
+            assert!(!is_filter(text), "{text}");
         }
     }
 
