@@ -344,6 +344,11 @@ pub fn decide(principal: Option<&Principal>, demand: Demand<'_>) -> Result<(), R
     }
 }
 
+/// The word that old clients show for what a user is.
+pub fn role(is_admin: bool) -> &'static str {
+    if is_admin { "admin" } else { "user" }
+}
+
 impl Principal {
     /// Whether a permission on a resource is the principal's.
     pub fn may(&self, permission: Permission, resource: Resource<'_>) -> bool {

@@ -13,12 +13,13 @@ use identity::throttle::{Limits, Throttle, Throttled};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
-use warehouse::{AuditEntry, Link, UserChange};
+use warehouse::{AuditEntry, UserChange};
 
 use crate::app::{App, AppState, blocking};
 use crate::auth::by::Origin;
 use crate::config::{Config, SmtpTls};
 use crate::error::{ApiError, ApiResult};
+use crate::links::{self, LinkError};
 
 /// A refusal takes no less than this, since hashes of the predecessor cost more than the one that is
 /// computed where there is no user.
@@ -141,13 +142,15 @@ async fn note(app: &AppState, entry: AuditEntry) -> ApiResult<()> {
     blocking(move || Ok(app.state().audit(&entry)?)).await
 }
 
+/// Hashes a password in its turn.
+async fn hash(app: &AppState, given: Secret) -> ApiResult<String> {
+    let hashed = app.signin.gate.run(move || password::hash(&given)).await?;
+    Ok(hashed?)
+}
+
 /// Stores the same password by the present rules. Nobody is signed out for it.
 async fn renew_hash(app: &AppState, user: &User, given: Secret) -> ApiResult<()> {
-    let hash = app
-        .signin
-        .gate
-        .run(move || password::hash(&given))
-        .await??;
+    let hash = hash(app, given).await?;
     let (app, id) = (app.clone(), user.id);
     blocking(move || Ok(app.state().renew_password_hash(id, &hash)?)).await
 }
@@ -157,56 +160,35 @@ pub(crate) async fn set_password(
     app: &AppState,
     user: &User,
     given: Secret,
-    name: Option<String>,
     entry: AuditEntry,
 ) -> ApiResult<()> {
     let min = app.config.auth.password.min_length as usize;
     password::check(&given, &user.email, min)?;
-    let hash = app
-        .signin
-        .gate
-        .run(move || password::hash(&given))
-        .await??;
+    let hash = hash(app, given).await?;
     let (app, id) = (app.clone(), user.id);
     let change = UserChange {
-        name,
-        active: None,
         password_hash: Some(hash),
+        ..UserChange::default()
     };
     blocking(move || Ok(app.state().change_user(id, &change, &entry)?)).await
 }
 
-/// A link for a user that works once, and the moment until which it does. Whoever has it comes in.
+/// A link for a user that works once. Whoever has it comes in.
 pub(crate) fn new_link(
     app: &App,
     user: &User,
     purpose: Purpose,
     entry: &AuditEntry,
 ) -> ApiResult<String> {
-    let secret = link::new_secret().map_err(ApiError::internal)?;
     let lifetime = match purpose {
         Purpose::SignIn => SignedDuration::from_mins(app.config.auth.magic_link.minutes.into()),
         purpose => purpose.lifetime(),
     };
-    let link = Link {
-        purpose: purpose.as_str().to_owned(),
-        user: user.id,
-        hash: link::hash(purpose, &secret),
-        expires_at: Timestamp::now()
-            .saturating_add(lifetime)
-            .unwrap_or(Timestamp::MAX),
-    };
-    app.state().put_link(&link, entry)?;
-    let path = match purpose {
-        Purpose::SignIn => "/auth/email/verify",
-        Purpose::Reset => "/auth/password/reset",
-        Purpose::SetUp => "/auth/password/setup",
-    };
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("email", &user.email)
-        .append_pair("token", &secret)
-        .finish();
-    Ok(format!("{}{path}?{query}", app.url()))
+    let made = links::make(app.state(), app.url(), user, (purpose, lifetime), entry);
+    made.map(|made| made.url).map_err(|error| match error {
+        LinkError::State(error) => error.into(),
+        LinkError::Random(error) => ApiError::internal(error),
+    })
 }
 
 /// Sends a link to whoever has this address, if anybody does. Answers the same in any case, and

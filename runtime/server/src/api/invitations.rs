@@ -81,6 +81,6 @@ pub(crate) async fn set_password(
     let found = app.clone();
     let user = blocking(move || users::find(&found, id)).await?;
     let entry = by.entry("user.set_password", format!("user:{id}"));
-    signin::set_password(&app, &user, Secret::new(new.password), None, entry).await?;
+    signin::set_password(&app, &user, Secret::new(new.password), entry).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -149,7 +149,7 @@ pub(crate) async fn redeem(
     let mut entry = origin.entry("user.set_password", format!("user:{}", user.id));
     entry.user = Some(user.id);
     entry.params = json!({"by": purpose.as_str()});
-    signin::set_password(app, &user, password, None, entry).await?;
+    signin::set_password(app, &user, password, entry).await?;
     Ok(user)
 }
 

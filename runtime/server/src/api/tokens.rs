@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
-use domain::access::{Scope, Scopes};
-use domain::{Principal, Token, TokenKind};
+use domain::access::{Scope, Scopes, role};
+use domain::{Token, TokenKind};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -131,7 +131,7 @@ pub(crate) async fn create_token(
         };
         let (text, token) = app
             .tokens
-            .issue(&user, role(&by), &wanted, Timestamp::now())
+            .issue(&user, role(by.is_admin), &wanted, Timestamp::now())
             .map_err(ApiError::internal)?;
         let what = json!({"days": days, "scopes": words(&token.scopes)});
         let entry = by.entry_with("token.create", on(token.id), what);
@@ -148,10 +148,6 @@ pub(crate) async fn create_token(
         Ok((StatusCode::CREATED, Json(issued)))
     })
     .await
-}
-
-fn role(by: &Principal) -> &'static str {
-    if by.is_admin { "admin" } else { "user" }
 }
 
 fn valid_days(app: &App, wanted: &Days) -> ApiResult<i64> {
@@ -339,7 +335,7 @@ pub(crate) async fn desktop_token(by: By, app: AppState) -> ApiResult<Json<Deskt
         };
         let (text, token) = app
             .tokens
-            .issue(&user, role(&by), &wanted, Timestamp::now())
+            .issue(&user, role(by.is_admin), &wanted, Timestamp::now())
             .map_err(ApiError::internal)?;
         let entry = by.entry("token.create_desktop", on(token.id));
         app.state().insert_token(&token, Some(&entry))?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use domain::access::role;
 use domain::people::{ADMINS, EVERYONE, is_email};
 use domain::{Group, Membership, Origin, User};
 use identity::link::Purpose;
@@ -101,7 +102,7 @@ impl Roll {
             id: user.id,
             email: user.email,
             name: user.name,
-            role: if is_admin { "admin" } else { "user" },
+            role: role(is_admin),
             is_admin,
             active: user.active,
             created_at: user.created_at.to_string(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use domain::access::{DATA_PACKAGE, Held, Means, Reach, Resource, ResourceType, TABLE};
+use domain::access::{DATA_PACKAGE, Held, Means, Reach, Resource, ResourceType, TABLE, role};
 use domain::people::{ADMINS, EVERYONE};
 use domain::{DataPackage, Digest, Grant, Permission, Principal, Token, TokenKind, User};
 use uuid::Uuid;
@@ -262,7 +262,7 @@ impl Person {
 
     /// The word that old clients show.
     pub(crate) fn role(&self) -> &'static str {
-        if self.is_admin { "admin" } else { "user" }
+        role(self.is_admin)
     }
 }
 

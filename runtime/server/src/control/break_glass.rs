@@ -3,15 +3,16 @@
 
 use domain::people::{ADMINS, is_email};
 use domain::{Membership, Origin, User};
-use identity::link::{self, Purpose};
+use identity::link::Purpose;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
-use warehouse::{AuditEntry, Link, State, StateError, UserChange};
+use warehouse::{AuditEntry, State, StateError, UserChange};
 
 use super::operations;
 use super::socket::Operator;
+use crate::links::{self, LinkError};
 
 /// Who is to be let in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,8 +33,8 @@ pub(crate) struct Admitted {
 pub(crate) enum BreakGlassError {
     #[error("`{0}` is not an e-mail address such as `ada@example.com`")]
     Address(String),
-    #[error("no link can be made: {0}")]
-    Random(#[from] std::io::Error),
+    #[error(transparent)]
+    Link(#[from] LinkError),
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -76,33 +77,10 @@ pub(crate) fn break_glass(
         Ok(()) | Err(StateError::AlreadyExists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    new_link(state, url, &user, &entry("break_glass"))
-}
-
-fn new_link(
-    state: &State,
-    url: &str,
-    user: &User,
-    entry: &AuditEntry,
-) -> Result<Admitted, BreakGlassError> {
-    let purpose = Purpose::Reset;
-    let secret = link::new_secret()?;
-    let expires_at = Timestamp::now()
-        .saturating_add(purpose.lifetime())
-        .unwrap_or(Timestamp::MAX);
-    let link = Link {
-        purpose: purpose.as_str().to_owned(),
-        user: user.id,
-        hash: link::hash(purpose, &secret),
-        expires_at,
-    };
-    state.put_link(&link, entry)?;
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("email", &user.email)
-        .append_pair("token", &secret)
-        .finish();
+    let reset = (Purpose::Reset, Purpose::Reset.lifetime());
+    let made = links::make(state, url, &user, reset, &entry("break_glass"))?;
     Ok(Admitted {
-        link: format!("{url}/auth/password/reset?{query}"),
-        expires_at,
+        link: made.url,
+        expires_at: made.expires_at,
     })
 }

@@ -52,7 +52,7 @@ async fn admit(
         break_glass(app.state(), app.url(), &request, operator).map_err(|error| match error {
             BreakGlassError::Address(_) => ApiError::invalid("email-invalid", error.to_string()),
             BreakGlassError::State(error) => error.into(),
-            BreakGlassError::Random(error) => ApiError::internal(error),
+            BreakGlassError::Link(error) => ApiError::internal(error),
         })
     });
     Ok(Json(admitted.await?))

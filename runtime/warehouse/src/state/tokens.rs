@@ -236,6 +236,16 @@ mod tests {
     use domain::access::Scope;
     use jiff::ToSpan as _;
 
+    /// A link to reset a password, good for a quarter of an hour.
+    fn link(user: Uuid, now: Timestamp) -> Link {
+        Link {
+            purpose: "reset".into(),
+            user,
+            hash: Digest::of(b"secret"),
+            expires_at: now + 15.minutes(),
+        }
+    }
+
     #[test]
     fn a_token_is_found_by_its_hash_and_shows_when_it_was_used_and_revoked() {
         let (_folder, state) = state();
@@ -264,12 +274,7 @@ mod tests {
         let (_folder, state) = state();
         let user = admin(&state);
         let now = Timestamp::now();
-        let link = Link {
-            purpose: "reset".into(),
-            user: user.id,
-            hash: Digest::of(b"secret"),
-            expires_at: now + 15.minutes(),
-        };
+        let link = link(user.id, now);
         state.put_link(&link, &entry()).unwrap();
         let consume = |purpose, at| state.consume_link(purpose, &link.hash, at).unwrap();
         assert_eq!(consume("sign-in", now), None);
@@ -285,12 +290,7 @@ mod tests {
         let (_folder, state) = state();
         let user = admin(&state);
         let now = Timestamp::now();
-        let link = Link {
-            purpose: "reset".into(),
-            user: user.id,
-            hash: Digest::of(b"secret"),
-            expires_at: now + 15.minutes(),
-        };
+        let link = link(user.id, now);
         state.put_link(&link, &entry()).unwrap();
         let came_in = std::thread::scope(|scope| {
             let consume = || state.consume_link("reset", &link.hash, now).unwrap();
