@@ -2,6 +2,7 @@
 
 mod links;
 mod passwords;
+mod sessions;
 
 use std::time::Instant;
 

@@ -195,6 +195,19 @@ impl App {
         (self.client.url, self.code) = self.process.listens();
     }
 
+    /// Changes the state as no request can, while the server is down: makes it look as if time had gone by.
+    #[track_caller]
+    pub fn rewrite_state(&mut self, sql: &str) {
+        const RUN: &str = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])";
+        assert!(self.stop().success());
+        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/py/bin/python");
+        let state = self.data.join("state/system.duckdb");
+        let mut command = Command::new(python);
+        let rewritten = command.args(["-c", RUN]).arg(state).arg(sql).status();
+        assert!(rewritten.expect("Python starts").success());
+        self.restart();
+    }
+
     /// Kills the server as a power cut would, if it still runs.
     pub fn kill(&mut self) {
         let _ = self.process.child.kill();

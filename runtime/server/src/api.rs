@@ -16,6 +16,7 @@ pub(crate) mod packages;
 pub(crate) mod publishers;
 pub(crate) mod query;
 pub(crate) mod runs;
+pub(crate) mod sessions;
 pub(crate) mod shapes;
 pub(crate) mod signin;
 pub(crate) mod sources;

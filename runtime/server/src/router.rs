@@ -15,7 +15,8 @@ use utoipa_axum::routes;
 
 use crate::api::{
     bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
-    oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
+    oidc, packages, publishers, query, runs, sessions, shapes, signin, sources, sync, tokens,
+    users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -89,6 +90,12 @@ fn access_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(signin::send_link))
         .routes(routes!(signin::verify_link))
         .routes(routes!(tokens::logout))
+        .routes(routes!(
+            sessions::list_sessions,
+            sessions::end_other_sessions
+        ))
+        .routes(routes!(sessions::end_session))
+        .routes(routes!(sessions::change_password))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::get_token, tokens::revoke_token))
         .routes(routes!(tokens::desktop_token))
@@ -139,6 +146,14 @@ fn pages() -> Router<AppState> {
         .route("/setup", get(web::setup).post(web::claim_by_form))
         .route("/login", get(web::signin::login))
         .route("/logout", post(web::signin::logout))
+        .route("/account", get(web::account::show))
+        .route("/account/password", post(web::account::change_password))
+        .route("/account/sessions/end", post(web::account::end_session))
+        .route(
+            "/account/sessions/end-others",
+            post(web::account::end_other_sessions),
+        )
+        .route("/account/tokens/revoke", post(web::account::revoke_token))
         .route("/auth/password/login/web", post(web::signin::login_by_form))
         .route(
             "/auth/email/send-link/web",
@@ -265,6 +280,7 @@ pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::by::SignedIn;
     use crate::auth::rules;
 
     #[test]
@@ -347,7 +363,7 @@ mod tests {
         let pages = web::Pages::new(&document).unwrap();
         for path in document["paths"].as_object().unwrap().keys() {
             let shown = path.replace('/', "&#x2f;");
-            assert!(pages.reference().contains(&shown), "{path}");
+            assert!(pages.reference(SignedIn(false)).contains(&shown), "{path}");
         }
     }
 }

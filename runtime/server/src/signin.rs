@@ -162,8 +162,11 @@ pub(crate) async fn set_password(
     given: Secret,
     entry: AuditEntry,
 ) -> ApiResult<()> {
-    let min = app.config.auth.password.min_length as usize;
-    password::check(&given, &user.email, min)?;
+    app.config
+        .auth
+        .password
+        .policy()
+        .check(&given, &user.email)?;
     let hash = hash(app, given).await?;
     let (app, id) = (app.clone(), user.id);
     let change = UserChange {

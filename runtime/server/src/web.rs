@@ -1,6 +1,7 @@
 //! The pages: rendered on the server, without scripts, from templates and a style sheet that are part
 //! of the binary.
 
+pub(crate) mod account;
 mod docs;
 mod pages;
 pub(crate) mod signin;
@@ -9,16 +10,17 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
 
 use crate::app::AppState;
+use crate::auth::by::SignedIn;
 use crate::error::{ApiError, ApiResult};
 
 pub(crate) use pages::{claim_by_form, index, setup};
 
 /// All templates, by the name under which they include each other.
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     (
         "base.html",
         include_str!("../../../web/templates/base.html"),
@@ -44,6 +46,10 @@ const TEMPLATES: [(&str, &str); 7] = [
         include_str!("../../../web/templates/link.html"),
     ),
     (
+        "account.html",
+        include_str!("../../../web/templates/account.html"),
+    ),
+    (
         "docs.html",
         include_str!("../../../web/templates/docs.html"),
     ),
@@ -57,7 +63,8 @@ const ICON: &str = include_str!("../../../web/static/icon.svg");
 pub(crate) struct Pages {
     templates: Environment<'static>,
     openapi: Bytes,
-    docs: String,
+    /// The page of the API's reference, for visitors and for people who have signed in.
+    docs: [String; 2],
 }
 
 impl Pages {
@@ -69,35 +76,50 @@ impl Pages {
         for (name, source) in TEMPLATES {
             templates.add_template(name, source)?;
         }
-        let reference = docs::Reference::of(openapi);
-        let docs = templates
-            .get_template("docs.html")?
-            .render(Serde(&reference))?;
+        let reference = Value::from(Serde(docs::Reference::of(openapi)));
+        let docs = |signed_in| {
+            render(
+                &templates,
+                "docs.html",
+                SignedIn(signed_in),
+                reference.clone(),
+            )
+        };
         Ok(Self {
-            templates,
+            docs: [docs(false)?, docs(true)?],
             openapi: Bytes::from(openapi.to_string()),
-            docs,
+            templates,
         })
     }
 
     /// The page of the API's reference.
-    pub(crate) fn reference(&self) -> &str {
-        &self.docs
+    pub(crate) fn reference(&self, to: SignedIn) -> &str {
+        let [visitors, people] = &self.docs;
+        if to.0 { people } else { visitors }
     }
 
     /// A page of a template.
-    fn render(&self, name: &str, values: Value) -> ApiResult<Html<String>> {
-        self.templates
-            .get_template(name)
-            .and_then(|template| template.render(values))
+    fn render(&self, name: &str, to: SignedIn, values: Value) -> ApiResult<Html<String>> {
+        render(&self.templates, name, to, values)
             .map(Html)
             .map_err(ApiError::internal)
     }
 }
 
+/// What every page shows depends on who sees it: how to sign in, or how to sign out.
+fn render(
+    templates: &Environment<'_>,
+    name: &str,
+    SignedIn(signed_in): SignedIn,
+    values: Value,
+) -> Result<String, minijinja::Error> {
+    let values = context! { signed_in, ..values };
+    templates.get_template(name)?.render(values)
+}
+
 /// `/docs`.
-pub(crate) async fn docs(app: AppState) -> Html<String> {
-    Html(app.pages.reference().to_owned())
+pub(crate) async fn docs(to: SignedIn, app: AppState) -> Html<String> {
+    Html(app.pages.reference(to).to_owned())
 }
 
 /// `/openapi.json`.
@@ -130,7 +152,6 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minijinja::context;
     use serde_json::json;
 
     #[test]
@@ -158,7 +179,7 @@ mod tests {
     fn what_people_type_is_escaped() {
         let pages = Pages::new(&json!({"info": {"title": "x"}, "paths": {}})).unwrap();
         let values = context! { token => "", claimed => false, error => "<b>", email => "\"><script>", code => "", url => "" };
-        let Html(page) = pages.render("setup.html", values).unwrap();
+        let Html(page) = pages.render("setup.html", SignedIn(false), values).unwrap();
         assert!(
             !page.contains("<script>") && !page.contains("<b>"),
             "{page}"

@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod grants;
 mod groups;
+mod links;
 mod migrate;
 mod provider_groups;
 mod publishers;
@@ -37,7 +38,7 @@ pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, Au
 pub use backup::{BackupError, Manifest, Restored, restore};
 pub use check::CheckReport;
 pub use error::StateError;
-pub use tokens::Link;
+pub use links::Link;
 pub use users::UserChange;
 
 /// Why the file was not opened: DuckDB says so in words only.
@@ -63,6 +64,7 @@ pub struct State {
     readers: Mutex<Connection>,
     writer: Mutex<Database>,
     access_changes: AtomicU64,
+    token_changes: AtomicU64,
 }
 
 impl State {
@@ -84,6 +86,7 @@ impl State {
             readers: Mutex::new(readers),
             writer: Mutex::new(database),
             access_changes: AtomicU64::new(0),
+            token_changes: AtomicU64::new(0),
         })
     }
 
@@ -99,6 +102,12 @@ impl State {
     /// that in memory compares this with what it was, and so cannot serve what has been taken back.
     pub fn access_changes(&self) -> u64 {
         self.access_changes.load(Ordering::SeqCst)
+    }
+
+    /// The same for tokens that were revoked: that happens with every sign-out, and must not make
+    /// anybody read all users and grants anew.
+    pub fn token_changes(&self) -> u64 {
+        self.token_changes.load(Ordering::SeqCst)
     }
 
     /// Moves what was written from the log into the file; for an orderly end.
@@ -136,12 +145,22 @@ impl State {
         Ok(result)
     }
 
-    /// Writes what decides who may do what.
-    fn write_access<T>(
+    /// Writes what decides which tokens are good.
+    fn write_tokens<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let result = self.write(work)?;
+        self.token_changes.fetch_add(1, Ordering::SeqCst);
+        Ok(result)
+    }
+
+    /// Writes what decides who may do what, and with it which tokens are good.
+    fn write_access<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let result = self.write_tokens(work)?;
         self.access_changes.fetch_add(1, Ordering::SeqCst);
         Ok(result)
     }

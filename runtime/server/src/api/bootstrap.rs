@@ -112,8 +112,7 @@ fn hashed(app: &App, claim: &Claim, email: &str) -> ApiResult<Option<String>> {
         return Ok(None);
     }
     let given = Secret::new(given);
-    let min = app.config.auth.password.min_length as usize;
-    password::check(&given, email, min)?;
+    app.config.auth.password.policy().check(&given, email)?;
     Ok(Some(password::hash(&given)?))
 }
 

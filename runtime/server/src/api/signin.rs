@@ -42,7 +42,7 @@ pub(crate) struct SignedIn {
 }
 
 impl SignedIn {
-    fn of(user: User, session: Session) -> Self {
+    pub(super) fn of(user: User, session: Session) -> Self {
         Self {
             access_token: session.text,
             token_type: "bearer",
@@ -134,8 +134,7 @@ pub(crate) async fn redeem(
     password: String,
 ) -> ApiResult<User> {
     let password = Secret::new(password);
-    let min = app.config.auth.password.min_length as usize;
-    identity::password::check(&password, email, min)?;
+    app.config.auth.password.policy().check(&password, email)?;
     let user = signin::by_link(app, origin, email, token, purpose).await?;
     let user = user.ok_or_else(|| {
         ApiError::bad_request(

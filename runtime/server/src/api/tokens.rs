@@ -235,11 +235,19 @@ fn own(app: &App, user: Uuid) -> ApiResult<Vec<Token>> {
     Ok(tokens)
 }
 
+/// Those that are still good.
+pub(crate) fn live(app: &App, user: Uuid) -> ApiResult<Vec<TokenView>> {
+    let now = Timestamp::now();
+    let mut tokens = own(app, user)?;
+    tokens.retain(|token| token.revoked_at.is_none() && token.expires_at > now);
+    Ok(tokens.iter().map(Into::into).collect())
+}
+
 fn missing() -> ApiError {
     ApiError::not_found("token-not-found", "Token not found")
 }
 
-fn on(token: Uuid) -> String {
+pub(super) fn on(token: Uuid) -> String {
     format!("token:{token}")
 }
 
@@ -284,11 +292,8 @@ pub(crate) async fn revoke_any_token(
     Path(id): Path<Uuid>,
 ) -> ApiResult<StatusCode> {
     blocking(move || {
-        let known = app.state().tokens()?;
-        let mut known = known
-            .iter()
-            .filter(|token| token.kind == TokenKind::Personal);
-        if !known.any(|token| token.id == id) {
+        let known = app.state().token_by_id(id)?;
+        if known.is_none_or(|token| token.kind != TokenKind::Personal) {
             return Err(missing());
         }
         app.state()

@@ -7,7 +7,9 @@ use std::ops::Deref;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::Principal;
+use domain::access::Means;
 use serde_json::Value;
+use uuid::Uuid;
 use warehouse::AuditEntry;
 
 use crate::app::AppState;
@@ -22,6 +24,8 @@ pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
     /// The request, as the log names it.
     pub(crate) request_id: Option<String>,
+    /// The session that its browser has already.
+    pub(crate) session: Option<Uuid>,
 }
 
 impl Origin {
@@ -30,6 +34,10 @@ impl Origin {
         Self {
             address: extensions.get::<ClientAddress>().map(|address| address.0),
             request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
+            session: extensions
+                .get::<Principal>()
+                .filter(|principal| principal.means == Means::Session)
+                .map(|principal| principal.token),
         }
     }
 
@@ -68,6 +76,11 @@ impl Deref for By {
 }
 
 impl By {
+    /// Where the request comes from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// What the audit says about something that is being done.
     pub(crate) fn entry(&self, action: &'static str, resource: impl Into<String>) -> AuditEntry {
         AuditEntry {
@@ -102,5 +115,17 @@ impl FromRequestParts<AppState> for By {
             principal,
             origin: Origin::of(parts),
         })
+    }
+}
+
+/// Whether a page is shown to somebody who has signed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedIn(pub(crate) bool);
+
+impl FromRequestParts<AppState> for SignedIn {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<Principal>().is_some()))
     }
 }

@@ -2,7 +2,7 @@
 //! query.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::access::{DATA_PACKAGE, Held, Means, Reach, Resource, ResourceType, TABLE, role};
@@ -37,19 +37,40 @@ struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct KnownToken {
     pub(crate) token: Token,
-    /// The second in which its last use was noted.
-    noted: AtomicI64,
+    /// The second in which its last use was noted; of one that was never used, that of its beginning.
+    used: AtomicI64,
+    /// Whether any use was noted.
+    noted: AtomicBool,
+    /// Which state of the keys found its signature good; 0 for none yet.
+    checked_by: AtomicU64,
 }
 
 impl KnownToken {
-    /// Whether this use is to be noted: once a minute.
+    /// Whether these keys have found the signature good before. A token is known by the sha256 of its
+    /// whole text, so that there is nothing else that they could say now.
+    pub(crate) fn is_checked_by(&self, keys: u64) -> bool {
+        self.checked_by.load(Ordering::Relaxed) == keys
+    }
+
+    /// Remembers that these keys found the signature good, and the claims those of the token.
+    pub(crate) fn set_checked_by(&self, keys: u64) {
+        self.checked_by.store(keys, Ordering::Relaxed);
+    }
+
+    /// Seconds without a use, to the minute.
+    pub(crate) fn idle_seconds(&self, now: i64) -> i64 {
+        now - self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether this use is to be noted: the first, and then once a minute.
     pub(crate) fn is_due(&self, now: i64) -> bool {
-        let last = self.noted.load(Ordering::Relaxed);
-        now - last >= 60
-            && self
-                .noted
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+        let last = self.used.load(Ordering::Relaxed);
+        let first = !self.noted.swap(true, Ordering::Relaxed);
+        let swap = || {
+            let (used, relaxed) = (&self.used, Ordering::Relaxed);
+            used.compare_exchange(last, now, relaxed, relaxed).is_ok()
+        };
+        (first || now - last >= 60) && swap()
     }
 }
 
@@ -59,7 +80,7 @@ pub(crate) type Holder = (Arc<KnownToken>, Option<Arc<Person>>);
 /// A set of groups, and what they were granted.
 type Share = (Arc<[Uuid]>, Arc<Reach>);
 
-/// The tokens that were used since the state counted this.
+/// The tokens that were used since the state counted so many changes of tokens.
 type Tokens = (u64, HashMap<Digest, Arc<KnownToken>>);
 
 /// The tables that a set of groups may read, and of which snapshot and catalogue that holds.
@@ -90,11 +111,11 @@ impl Directory {
 
     /// Whether nothing has to be read to answer about this token.
     pub(crate) fn cached(&self, hash: &Digest) -> Option<Holder> {
-        let version = self.state.access_changes();
         let snapshot = read(&self.snapshot);
-        if snapshot.version != version {
+        if snapshot.version != self.state.access_changes() {
             return None;
         }
+        let version = self.state.token_changes();
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let known = tokens.1.get(hash).filter(|_| tokens.0 == version)?;
         let person = snapshot.people.get(&known.token.user).cloned();
@@ -106,15 +127,18 @@ impl Directory {
         if let Some(found) = self.cached(hash) {
             return Ok(Some(found));
         }
-        let version = self.state.access_changes();
+        let version = self.state.token_changes();
         let Some(token) = self.state.token(hash)? else {
             return Ok(None);
         };
         let person = self.person(token.user)?;
-        let noted = token.last_used_at.map_or(i64::MIN / 2, |at| at.as_second());
+        let last = token.last_used_at.unwrap_or(token.created_at);
         let known = Arc::new(KnownToken {
+            // One that was never used is due.
+            noted: AtomicBool::new(token.last_used_at.is_some()),
+            used: AtomicI64::new(last.as_second()),
+            checked_by: AtomicU64::new(0),
             token,
-            noted: AtomicI64::new(noted),
         });
         let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
         if tokens.0 != version || tokens.1.len() >= MOST_TOKENS {

@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::access::{self, Demand, Refusal};
-use domain::{Digest, Principal};
+use domain::{Digest, Principal, TokenKind};
 use jiff::Timestamp;
 use serde_json::json;
+use url::form_urlencoded;
 use warehouse::AuditEntry;
 
 use super::cookie;
-use super::directory::{KnownToken, Person};
-use super::token::Claims;
+use super::directory::{Holder, KnownToken, Person};
 use crate::app::{App, AppState, blocking};
 use crate::error::{ApiError, ApiResult};
 use crate::middleware::client_address::ClientAddress;
+use crate::web::signin::redirect;
 
 /// The one route that also takes a token of its own.
 const METRICS: &str = "/metrics";
@@ -42,9 +43,22 @@ pub(crate) async fn guard(State(app): State<AppState>, request: Request, next: N
         }
         Err(error) => {
             drain(&parts.headers, body).await;
-            error.into_response()
+            match login_page(&parts, &error) {
+                Some(page) => redirect(&page),
+                None => error.into_response(),
+            }
         }
     }
+}
+
+/// Where a browser is sent that asks for a page and has to sign in first.
+fn login_page(parts: &Parts, error: &ApiError) -> Option<String> {
+    let accepted = parts.headers.get(ACCEPT)?.to_str().ok()?;
+    let is_page = parts.method == Method::GET && accepted.contains("text/html");
+    let target = parts.extensions.get::<OriginalUri>()?.path_and_query()?;
+    let is_needed = error.status == StatusCode::UNAUTHORIZED && is_page;
+    let next: String = form_urlencoded::byte_serialize(target.as_str().as_bytes()).collect();
+    is_needed.then(|| format!("/login?next={next}"))
 }
 
 /// Reads what was sent already with a request that is refused: a client that finds its connection
@@ -75,16 +89,29 @@ async fn admit(app: &AppState, parts: &Parts) -> ApiResult<Option<Principal>> {
     if demand == Demand::Public && cookie::is_foreign(&parts.method, &parts.headers) {
         return Err(elsewhere());
     }
-    if demand == Demand::Public || (path == METRICS && is_watcher(app, &parts.headers)) {
+    if demand == Demand::Public {
+        return Ok(visitor(app, parts).await);
+    }
+    if path == METRICS && is_watcher(app, &parts.headers) {
         return Ok(None);
     }
-    let address = parts.extensions.get::<ClientAddress>();
     let principal = match credential(app, parts)? {
-        Some(text) => Some(authenticate(app, &text, address.map(|address| address.0)).await?),
+        Some(text) => Some(authenticate(app, text, address(parts)).await?),
         None => None,
     };
     access::decide(principal.as_ref(), demand)?;
     Ok(principal)
+}
+
+/// Whose browser asks for what anybody may have: pages show it, and the session ends with the next sign-in.
+async fn visitor(app: &AppState, parts: &Parts) -> Option<Principal> {
+    let session = cookie::read(&parts.headers, app.config.http.is_https())?;
+    authenticate(app, session, address(parts)).await.ok()
+}
+
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let address = parts.extensions.get::<ClientAddress>();
+    address.map(|address| address.0)
 }
 
 fn elsewhere() -> ApiError {
@@ -103,10 +130,10 @@ fn is_watcher(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// What the request shows: a bearer token, or else a session's cookie.
-fn credential(app: &App, parts: &Parts) -> ApiResult<Option<String>> {
+fn credential<'a>(app: &App, parts: &'a Parts) -> ApiResult<Option<&'a str>> {
     let headers = &parts.headers;
     if headers.contains_key(AUTHORIZATION) {
-        return Ok(bearer(headers).map(str::to_owned));
+        return Ok(bearer(headers));
     }
     let Some(session) = cookie::read(headers, app.config.http.is_https()) else {
         return Ok(None);
@@ -114,7 +141,7 @@ fn credential(app: &App, parts: &Parts) -> ApiResult<Option<String>> {
     if !cookie::is_same_origin(&parts.method, headers) {
         return Err(elsewhere());
     }
-    Ok(Some(session.to_owned()))
+    Ok(Some(session))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -127,38 +154,50 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Who holds this token. It is looked up by the sha256 of its text, so how long that takes tells
 /// nothing about the text.
 async fn authenticate(app: &AppState, text: &str, address: Option<IpAddr>) -> ApiResult<Principal> {
-    let claims = app
-        .tokens
-        .check(text)
-        .map_err(|_| ApiError::unauthorized("Invalid or expired token"))?;
     let hash = Digest::of(text.as_bytes());
-    let found = match app.directory.cached(&hash) {
-        Some(found) => Some(found),
-        None => {
-            let app = app.clone();
-            blocking(move || Ok(app.directory.find(&hash)?)).await?
-        }
+    // Before the check: what new keys would refuse is not to count as checked by them.
+    let keys = app.tokens.version();
+    let (known, person) = match app.directory.cached(&hash) {
+        Some(holder) if holder.0.is_checked_by(keys) => holder,
+        _ => check_signature(app, text, hash, keys).await?,
     };
-    let (known, person) = found.ok_or_else(|| ApiError::unauthorized("Token unknown"))?;
-    let principal = check(&claims, &known, person.as_deref())?;
+    let idle = app.config.auth.session_idle_hours;
+    let principal = check(&known, person.as_deref(), i64::from(idle) * 3600)?;
     note_use(app, known, address);
     Ok(principal)
 }
 
-/// Whether what the server remembers of a token agrees with what it says.
-fn check(claims: &Claims, known: &KnownToken, person: Option<&Person>) -> ApiResult<Principal> {
+/// What is kept of a token whose signature is good. The state is asked for no other.
+async fn check_signature(app: &AppState, text: &str, hash: Digest, keys: u64) -> ApiResult<Holder> {
+    let claims = app
+        .tokens
+        .check(text)
+        .map_err(|_| ApiError::unauthorized("Invalid or expired token"))?;
+    let directory = app.clone();
+    let found = blocking(move || Ok(directory.directory.find(&hash)?)).await?;
+    let holder = found.ok_or_else(|| ApiError::unauthorized("Token unknown"))?;
+    let token = &holder.0.token;
+    if token.id != claims.jti || token.user != claims.sub || claims.typ != token.kind.as_str() {
+        return Err(ApiError::unauthorized("Token mismatch"));
+    }
+    holder.0.set_checked_by(keys);
+    Ok(holder)
+}
+
+/// Whether what the server remembers of a token lets its holder in now. A session ends after so many
+/// seconds without a request.
+fn check(known: &KnownToken, person: Option<&Person>, idle: i64) -> ApiResult<Principal> {
     let token = &known.token;
+    let now = Timestamp::now();
     let refused = |words| Err(ApiError::unauthorized(words));
     let Some(person) = person else {
         return refused("User not found");
     };
-    if token.id != claims.jti || token.user != claims.sub || claims.typ != token.kind.as_str() {
-        return refused("Token mismatch");
-    }
     if token.revoked_at.is_some() {
         return refused("Token revoked");
     }
-    if token.expires_at <= Timestamp::now() {
+    let is_idle = token.kind == TokenKind::Session && known.idle_seconds(now.as_second()) > idle;
+    if token.expires_at <= now || is_idle {
         return refused("Token expired");
     }
     if !person.user.active {

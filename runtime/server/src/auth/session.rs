@@ -31,8 +31,8 @@ impl Session {
     }
 }
 
-/// Begins a session for a user who came in by this method. Always a new one: a session that somebody
-/// else has planted is worth nothing.
+/// Begins a session for a user who came in by this method, in the place of the browser's last one. Always
+/// a new one: a session that somebody else has planted is worth nothing.
 pub(crate) fn begin(
     app: &App,
     origin: &Origin,
@@ -57,7 +57,7 @@ pub(crate) fn begin(
     entry.user = Some(user.id);
     entry.token = Some(token.id);
     entry.params = json!({"method": method});
-    app.state().insert_token(&token, Some(&entry))?;
+    app.state().begin_session(&token, origin.session, &entry)?;
     tracing::info!(user = %user.id, method, "a session began");
     Ok(Session {
         text,

@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use domain::access::Scopes;
@@ -78,6 +79,8 @@ struct Ring {
 pub(crate) struct TokenKeys {
     file: PathBuf,
     ring: RwLock<Ring>,
+    /// Counts the states of the ring, from 1.
+    version: AtomicU64,
 }
 
 /// Where the key of the tokens lies.
@@ -91,6 +94,7 @@ impl TokenKeys {
         Ok(Self {
             ring: RwLock::new(read_ring(file)?),
             file: file.to_owned(),
+            version: AtomicU64::new(1),
         })
     }
 
@@ -99,8 +103,15 @@ impl TokenKeys {
     pub(crate) fn rotate(&self) -> io::Result<()> {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         std::fs::rename(&self.file, previous_file(&self.file))?;
+        // Whatever happens next: no token counts as checked by the keys that were.
+        self.version.fetch_add(1, Ordering::Release);
         *ring = read_ring(&self.file)?;
         Ok(())
+    }
+
+    /// Which state of the keys this is. Another one may find other tokens good.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Issues a token for a user: its text, which is shown once, and what is kept of it.
@@ -258,6 +269,7 @@ mod tests {
                 current,
                 previous: None,
             }),
+            version: AtomicU64::new(1),
         }
     }
 

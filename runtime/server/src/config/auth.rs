@@ -1,5 +1,6 @@
 //! Who may come in, and for how long.
 
+use identity::password::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub(crate) struct Auth {
     /// How long a browser stays signed in, in hours.
     #[schemars(range(min = 1, max = 8_760))]
     pub(crate) session_hours: u32,
+    /// How long a browser stays signed in without a request, in hours.
+    #[schemars(range(min = 1, max = 8_760))]
+    pub(crate) session_idle_hours: u32,
     /// The longest life of a personal access token, in days.
     #[schemars(range(min = 1, max = 3_650))]
     pub(crate) token_max_days: u32,
@@ -59,6 +63,9 @@ pub(crate) struct Password {
     /// The fewest characters of a new password.
     #[schemars(range(min = 8, max = 64))]
     pub(crate) min_length: u32,
+    /// Words of this organisation, such as its name and products, around which nobody may build a password.
+    #[schemars(length(max = 256))]
+    pub(crate) context_words: Vec<String>,
 }
 
 /// Signing in with a link that is sent by e-mail, where `mail.smtp.host` is set.
@@ -100,6 +107,7 @@ impl Default for Auth {
             seed_admin_email: None,
             allowed_domains: Vec::new(),
             session_hours: 24,
+            session_idle_hours: 12,
             token_max_days: 365,
             desktop_minutes: 15,
             password: Password::default(),
@@ -111,11 +119,22 @@ impl Default for Auth {
     }
 }
 
+impl Password {
+    /// What new passwords have to be.
+    pub(crate) fn policy(&self) -> Policy<'_> {
+        Policy {
+            min_length: self.min_length as usize,
+            context_words: &self.context_words,
+        }
+    }
+}
+
 impl Default for Password {
     fn default() -> Self {
         Self {
             enabled: true,
             min_length: 8,
+            context_words: Vec::new(),
         }
     }
 }

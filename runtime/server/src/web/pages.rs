@@ -9,11 +9,15 @@ use serde::Deserialize;
 
 use crate::api::bootstrap::{Claim, claim};
 use crate::app::{AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::{Origin, SignedIn};
 use crate::error::ApiResult;
 
 /// `/`: whether the server works and where to go on.
-pub(crate) async fn index(app: AppState, headers: HeaderMap) -> ApiResult<Html<String>> {
+pub(crate) async fn index(
+    to: SignedIn,
+    app: AppState,
+    headers: HeaderMap,
+) -> ApiResult<Html<String>> {
     let asked = app.clone();
     let (healthy, unclaimed) = blocking(move || {
         let state = asked.state();
@@ -28,7 +32,7 @@ pub(crate) async fn index(app: AppState, headers: HeaderMap) -> ApiResult<Html<S
     .await?;
     let url = server_url(&app, &headers);
     app.pages
-        .render("index.html", context! { healthy, unclaimed, url })
+        .render("index.html", to, context! { healthy, unclaimed, url })
 }
 
 /// The code of the printed link.
@@ -40,6 +44,7 @@ pub(crate) struct SetupLink {
 
 /// `GET /setup`: the form.
 pub(crate) async fn setup(
+    to: SignedIn,
     app: AppState,
     headers: HeaderMap,
     Query(link): Query<SetupLink>,
@@ -50,7 +55,7 @@ pub(crate) async fn setup(
         token => "", claimed => !waits, error => "", email => "",
         code => link.code, url => server_url(&app, &headers),
     };
-    app.pages.render("setup.html", values)
+    app.pages.render("setup.html", to, values)
 }
 
 /// `POST /setup`: claims the server and shows the token, or the form again with what was wrong.
@@ -71,7 +76,11 @@ pub(crate) async fn claim_by_form(
     let values = context! {
         token, claimed => false, error, email, code, url => server_url(&app, &headers),
     };
-    Ok((status, app.pages.render("setup.html", values)?).into_response())
+    Ok((
+        status,
+        app.pages.render("setup.html", SignedIn(false), values)?,
+    )
+        .into_response())
 }
 
 /// How the server is reached, for examples: as configured, else as this request reached it.

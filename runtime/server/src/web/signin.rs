@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::api::signin::{OpenedLink, by_opened, redeem};
 use crate::app::{AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::{Origin, SignedIn};
 use crate::auth::session;
 use crate::error::{ApiError, ApiResult};
 use crate::signin;
@@ -29,11 +29,11 @@ pub(crate) struct LoginPage {
 }
 
 /// `GET /login`.
-pub(crate) async fn login(app: AppState, Query(page): Query<LoginPage>) -> ApiResult<Html<String>> {
-    show_login(&app, &page)
-}
-
-fn show_login(app: &AppState, page: &LoginPage) -> ApiResult<Html<String>> {
+pub(crate) async fn login(
+    to: SignedIn,
+    app: AppState,
+    Query(page): Query<LoginPage>,
+) -> ApiResult<Html<String>> {
     let auth = &app.config.auth;
     let providers: Vec<_> = auth
         .oidc
@@ -49,7 +49,7 @@ fn show_login(app: &AppState, page: &LoginPage) -> ApiResult<Html<String>> {
         mail => app.signin.has_mail(),
         providers,
     };
-    app.pages.render("login.html", values)
+    app.pages.render("login.html", to, values)
 }
 
 /// The words for a code. Never what stands in the URL itself: anybody can write that.
@@ -196,7 +196,7 @@ pub(crate) async fn open_link(
     Query(link): Query<OpenedLink>,
 ) -> ApiResult<Html<String>> {
     let values = context! { email => link.email, token => link.token };
-    app.pages.render("link.html", values)
+    app.pages.render("link.html", SignedIn(false), values)
 }
 
 /// `POST /auth/email/verify/web`.
@@ -240,7 +240,7 @@ fn show_form(
         action, error, email => &link.email, token => &link.token,
         min_length => app.config.auth.password.min_length,
     };
-    app.pages.render("password.html", values)
+    app.pages.render("password.html", SignedIn(false), values)
 }
 
 /// A new password, twice.

@@ -1,4 +1,4 @@
-//! The hashes of tokens and sessions, and one-time links.
+//! The hashes of tokens and sessions.
 
 use domain::access::Scopes;
 use domain::{Digest, Token, TokenKind};
@@ -12,19 +12,6 @@ use super::{State, StateError};
 
 const TOKEN: &str = "id, user_id, kind, name, hash, scopes, epoch_ns(created_at), \
      epoch_ns(expires_at), epoch_ns(last_used_at), last_used_from, epoch_ns(revoked_at)";
-
-/// A one-time link as the server knows it: never the link itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// What it is good for, and nothing else.
-    pub purpose: String,
-    /// Whom it lets in.
-    pub user: Uuid,
-    /// The sha256 of purpose and secret.
-    pub hash: Digest,
-    /// When it ends.
-    pub expires_at: Timestamp,
-}
 
 impl State {
     /// Records a token that was issued. Sign-ins are audited by whoever lets people in.
@@ -40,6 +27,58 @@ impl State {
             insert(connection, token)?;
             entry.map_or(Ok(()), |entry| audit::append(connection, entry))
         })
+    }
+
+    /// Records a session that begins, and ends the one that it takes the place of.
+    ///
+    /// # Errors
+    /// [`StateError::AlreadyExists`] when it was recorded before.
+    pub fn begin_session(
+        &self,
+        session: &Token,
+        ended: Option<Uuid>,
+        entry: &AuditEntry,
+    ) -> Result<(), StateError> {
+        let work = |connection: &Connection| {
+            insert(connection, session)?;
+            if let Some(ended) = ended {
+                let which = "id = ? AND kind = 'session'";
+                revoke(connection, which, &[&ended.to_string()])?;
+            }
+            audit::append(connection, entry)
+        };
+        // A new token is in nobody's memory yet.
+        match ended {
+            None => self.write(work),
+            Some(_) => self.write_tokens(work),
+        }
+    }
+
+    /// Ends all sessions of a user but one, and the tokens of desktop programs. Answers how many.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn end_other_sessions(
+        &self,
+        user: Uuid,
+        kept: Uuid,
+        entry: &AuditEntry,
+    ) -> Result<usize, StateError> {
+        self.write_tokens(|connection| {
+            let which = "user_id = ? AND id <> ? AND kind <> 'pat'";
+            let ended = revoke(connection, which, &[&user.to_string(), &kept.to_string()])?;
+            audit::append(connection, entry)?;
+            Ok(ended)
+        })
+    }
+
+    /// A token by its id, revoked or not.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`], [`StateError::Malformed`].
+    pub fn token_by_id(&self, id: Uuid) -> Result<Option<Token>, StateError> {
+        let sql = format!("SELECT {TOKEN} FROM tokens WHERE id = ?");
+        self.read(|connection| Ok(collect(connection, &sql, &[&id.to_string()], read_token)?.pop()))
     }
 
     /// A token by the sha256 of its text, revoked or not.
@@ -78,7 +117,7 @@ impl State {
     pub fn revoke_token(&self, id: Uuid, entry: &AuditEntry) -> Result<(), StateError> {
         let sql = "UPDATE tokens SET revoked_at = coalesce(revoked_at, make_timestamp_ns(?)) WHERE id = ?";
         let now = nanos(Timestamp::now());
-        self.write_access(|connection| {
+        self.write_tokens(|connection| {
             match connection.execute(sql, params![now, id.to_string()])? {
                 0 => Err(StateError::missing("token", &id)),
                 _ => audit::append(connection, entry),
@@ -110,7 +149,7 @@ impl State {
     /// [`StateError::Storage`].
     pub fn forget_expired(&self, now: Timestamp) -> Result<(), StateError> {
         let now = nanos(now);
-        self.write_access(|connection| {
+        self.write_tokens(|connection| {
             let over = "DELETE FROM tokens WHERE expires_at < make_timestamp_ns(?) - CASE kind WHEN 'pat' THEN INTERVAL 90 DAYS ELSE INTERVAL 0 DAYS END";
             connection.execute(over, params![now])?;
             let over = "DELETE FROM links WHERE expires_at < make_timestamp_ns(?)";
@@ -118,71 +157,21 @@ impl State {
             Ok(())
         })
     }
-
-    /// Records a link that was sent, in the place of the user's earlier one for the same purpose.
-    ///
-    /// # Errors
-    /// [`StateError::NotFound`] for the user.
-    pub fn put_link(&self, link: &Link, entry: &AuditEntry) -> Result<(), StateError> {
-        let user = link.user.to_string();
-        self.write(|connection| {
-            if !any(connection, "SELECT 1 FROM users WHERE id = ?", &[&user])? {
-                return Err(StateError::missing("user", &link.user));
-            }
-            let earlier = "DELETE FROM links WHERE purpose = ? AND user_id = ?";
-            connection.execute(earlier, params![link.purpose, user])?;
-            let sql = "INSERT INTO links VALUES (?, ?, ?, make_timestamp_ns(?))";
-            let hash = link.hash.to_string();
-            connection.execute(
-                sql,
-                params![link.purpose, user, hash, nanos(link.expires_at)],
-            )?;
-            audit::append(connection, entry)
-        })
-    }
-
-    /// The user of a link that is still good, without using it up.
-    ///
-    /// # Errors
-    /// [`StateError::Storage`], [`StateError::Malformed`].
-    pub fn link(
-        &self,
-        purpose: &str,
-        hash: &Digest,
-        now: Timestamp,
-    ) -> Result<Option<Uuid>, StateError> {
-        self.read(|connection| find_link(connection, purpose, hash, now))
-    }
-
-    /// Uses a link up. Of two who come with it at the same time, one gets the user.
-    ///
-    /// # Errors
-    /// [`StateError::Storage`], [`StateError::Malformed`].
-    pub fn consume_link(
-        &self,
-        purpose: &str,
-        hash: &Digest,
-        now: Timestamp,
-    ) -> Result<Option<Uuid>, StateError> {
-        self.write(|connection| {
-            let user = find_link(connection, purpose, hash, now)?;
-            let sql = "DELETE FROM links WHERE purpose = ? AND hash = ?";
-            let gone = connection.execute(sql, params![purpose, hash.to_string()])?;
-            Ok(user.filter(|_| gone > 0))
-        })
-    }
 }
 
-fn find_link(
+/// Revokes the tokens of a condition that are still good.
+fn revoke(
     connection: &Connection,
-    purpose: &str,
-    hash: &Digest,
-    now: Timestamp,
-) -> Result<Option<Uuid>, StateError> {
-    let sql = "SELECT user_id FROM links WHERE purpose = ? AND hash = ? AND expires_at > make_timestamp_ns(?)";
-    let read = |row: &Row<'_>| parsed("user id", &row.get::<_, String>(0)?);
-    let values: [&dyn duckdb::ToSql; 3] = [&purpose, &hash.to_string(), &nanos(now)];
-    Ok(collect(connection, sql, &values, read)?.pop())
+    which: &str,
+    values: &[&dyn duckdb::ToSql],
+) -> Result<usize, StateError> {
+    let sql = format!(
+        "UPDATE tokens SET revoked_at = make_timestamp_ns(?) WHERE revoked_at IS NULL AND {which}"
+    );
+    let now = nanos(Timestamp::now());
+    let now: &dyn duckdb::ToSql = &now;
+    let values: Vec<_> = std::iter::once(now).chain(values.iter().copied()).collect();
+    Ok(connection.execute(&sql, values.as_slice())?)
 }
 
 pub(super) fn insert(connection: &Connection, token: &Token) -> Result<(), StateError> {
@@ -236,16 +225,6 @@ mod tests {
     use domain::access::Scope;
     use jiff::ToSpan as _;
 
-    /// A link to reset a password, good for a quarter of an hour.
-    fn link(user: Uuid, now: Timestamp) -> Link {
-        Link {
-            purpose: "reset".into(),
-            user,
-            hash: Digest::of(b"secret"),
-            expires_at: now + 15.minutes(),
-        }
-    }
-
     #[test]
     fn a_token_is_found_by_its_hash_and_shows_when_it_was_used_and_revoked() {
         let (_folder, state) = state();
@@ -270,35 +249,36 @@ mod tests {
     }
 
     #[test]
-    fn a_link_works_once_for_its_purpose_and_its_time() {
+    fn a_session_ends_the_one_before_and_all_others_can_be_ended() {
         let (_folder, state) = state();
         let user = admin(&state);
-        let now = Timestamp::now();
-        let link = link(user.id, now);
-        state.put_link(&link, &entry()).unwrap();
-        let consume = |purpose, at| state.consume_link(purpose, &link.hash, at).unwrap();
-        assert_eq!(consume("sign-in", now), None);
-        assert_eq!(state.link("reset", &link.hash, now).unwrap(), Some(user.id));
-        assert_eq!(consume("reset", now), Some(user.id));
-        assert_eq!(consume("reset", now), None);
-        state.put_link(&link, &entry()).unwrap();
-        assert_eq!(consume("reset", now + 16.minutes()), None);
-    }
-
-    #[test]
-    fn of_many_who_use_a_link_at_once_one_comes_in() {
-        let (_folder, state) = state();
-        let user = admin(&state);
-        let now = Timestamp::now();
-        let link = link(user.id, now);
-        state.put_link(&link, &entry()).unwrap();
-        let came_in = std::thread::scope(|scope| {
-            let consume = || state.consume_link("reset", &link.hash, now).unwrap();
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(consume)).collect();
-            let results = threads.into_iter().map(|t| t.join().unwrap());
-            results.filter(Option::is_some).count()
-        });
-        assert_eq!(came_in, 1);
+        let pat = token(&user, b"pat");
+        state.insert_token(&pat, None).unwrap();
+        let session = |text| Token {
+            kind: TokenKind::Session,
+            ..token(&user, text)
+        };
+        let sessions = [b"first" as &[u8], b"second", b"third"].map(session);
+        let is_good = |token: &Token| {
+            let found = state.token_by_id(token.id).unwrap().unwrap();
+            found.revoked_at.is_none()
+        };
+        let changes = (state.access_changes(), state.token_changes());
+        state.begin_session(&sessions[0], None, &entry()).unwrap();
+        let before = Some(sessions[0].id);
+        state.begin_session(&sessions[1], before, &entry()).unwrap();
+        assert!(!is_good(&sessions[0]) && is_good(&sessions[1]));
+        // A token is no session that could be replaced.
+        state
+            .begin_session(&sessions[2], Some(pat.id), &entry())
+            .unwrap();
+        let kept = sessions[2].id;
+        let ended = state.end_other_sessions(user.id, kept, &entry()).unwrap();
+        assert_eq!(ended, 1);
+        assert_eq!(sessions.each_ref().map(is_good), [false, false, true]);
+        assert!(is_good(&pat));
+        assert_eq!(state.access_changes(), changes.0);
+        assert!(state.token_changes() > changes.1);
     }
 
     #[test]
