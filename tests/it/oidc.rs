@@ -1,5 +1,6 @@
 //! Signing in by a provider of identities: a real one.
 
+mod google;
 mod world;
 
 use integration_tests::App;
@@ -262,6 +263,36 @@ fn groups_come_and_go_with_each_sign_in() {
     assert_eq!(
         ours[0]["email"], "ada@example.com",
         "what an admin gave stays"
+    );
+}
+
+#[test]
+fn whoever_gets_the_address_of_another_does_not_get_the_account() {
+    let mut world = World::start();
+    assert_eq!(world.enter("ada"), "/");
+    // The company gives the address to somebody new, whom the provider knows by a subject of its own.
+    let claims =
+        json!({"email": "ada@example.com", "email_verified": true, "name": "New", "groups": []});
+    world.provider.says("new", &claims);
+    world.browser = Browser::default();
+    assert_eq!(world.enter("new"), "/login?error=identity_replaced");
+
+    let users = world.app.get("/api/users").ok();
+    let ada = users
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["email"] == "ada@example.com");
+    let id = ada.unwrap()["id"].as_str().unwrap();
+    let path = format!("/api/users/{id}/identities");
+    assert_eq!(world.app.delete(&path).status, 204);
+    assert_eq!(world.enter("new"), "/", "an admin has said so");
+    assert_eq!(
+        world
+            .app
+            .delete("/api/users/00000000-0000-0000-0000-000000000000/identities")
+            .status,
+        404
     );
 }
 

@@ -57,6 +57,8 @@ pub(crate) enum Refusal {
     Domain,
     /// The user is deactivated.
     Deactivated(Uuid),
+    /// The provider knew the user by another subject: the address may have a new owner.
+    Replaced(Uuid),
     /// The server's own trouble.
     Server(ApiError),
 }
@@ -71,6 +73,7 @@ impl Refusal {
             Self::NoEmail => "no_email",
             Self::Domain => "domain_not_allowed",
             Self::Deactivated(_) => "deactivated",
+            Self::Replaced(_) => "identity_replaced",
         }
     }
 }
@@ -306,7 +309,7 @@ async fn note(app: &AppState, origin: &Origin, name: &str, refusal: &Refusal) ->
     let mut entry = origin.entry("session.refused", "auth");
     entry.result = Some("denied".into());
     entry.params = json!({"method": "oidc", "provider": name, "reason": refusal.code()});
-    if let Refusal::Deactivated(user) = refusal {
+    if let Refusal::Deactivated(user) | Refusal::Replaced(user) = refusal {
         entry.user = Some(*user);
     }
     write(app, entry).await

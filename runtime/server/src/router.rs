@@ -109,6 +109,7 @@ fn access_routes() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(users::deactivate_user))
         .routes(routes!(users::activate_user))
+        .routes(routes!(invitations::forget_identities))
         .routes(routes!(invitations::reset_password))
         .routes(routes!(invitations::set_password))
         .routes(routes!(groups::list_groups, groups::create_group))

@@ -84,3 +84,24 @@ pub(crate) async fn set_password(
     signin::set_password(&app, &user, Secret::new(new.password), entry).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Forgets who a user is at the providers of identities.
+///
+/// For an address that a provider has given to another account of the same person: the next sign-in links
+/// that one. Until then it is refused, since the address could have gone to somebody else.
+#[utoipa::path(delete, path = "/api/users/{id}/identities", tag = "users",
+    params(("id" = String, Path, description = "The user")),
+    responses((status = 204), (status = 404)))]
+pub(crate) async fn forget_identities(
+    by: By,
+    app: AppState,
+    Path(id): Path<Uuid>,
+) -> ApiResult<StatusCode> {
+    blocking(move || {
+        let user = users::find(&app, id)?;
+        let entry = by.entry("user.forget_identities", format!("user:{id}"));
+        app.state().forget_identities(user.id, &entry)?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}

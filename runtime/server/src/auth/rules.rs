@@ -81,6 +81,7 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("DELETE", "/api/users/{id}", ADMIN),
     ("POST", "/api/users/{id}/deactivate", ADMIN),
     ("POST", "/api/users/{id}/activate", ADMIN),
+    ("DELETE", "/api/users/{id}/identities", ADMIN),
     ("POST", "/api/users/{id}/reset-password", ADMIN),
     ("POST", "/api/users/{id}/set-password", ADMIN),
     ("GET", "/api/admin/resource-types", ADMIN),

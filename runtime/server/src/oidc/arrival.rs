@@ -11,7 +11,7 @@ use crate::auth::by::Origin;
 use crate::error::ApiResult;
 
 /// The user: whom the provider's subject belongs to, or else whoever has the address that the
-/// provider has made sure of, or else a new one.
+/// provider has made sure of and is not known to it by another subject, or else a new one.
 pub(super) fn user_of(
     app: &App,
     origin: &Origin,
@@ -40,6 +40,10 @@ fn find_or_add(
     let email = person.email.as_deref().filter(|_| person.email_verified);
     let email = email.ok_or(Refusal::NoEmail)?;
     let user = match state.user_by_email(email)? {
+        // An address that is given to somebody else must not bring the account with it.
+        Some(user) if state.is_linked(user.id, &person.issuer)? => {
+            return Err(Refusal::Replaced(user.id));
+        }
         Some(user) => active(user)?,
         None => add(app, origin, provider, email, &person.name)?,
     };

@@ -61,6 +61,9 @@ fn explained(code: &str) -> &'static str {
         "link" => "Invalid or expired link",
         "no_email" => "The provider did not confirm your e-mail address",
         "domain_not_allowed" => "Your e-mail address may not sign in here; ask an admin",
+        "identity_replaced" => {
+            "Your e-mail address belonged to another account of the provider; ask an admin"
+        }
         "deactivated" => "Your account is deactivated; ask an admin",
         _ => "Signing in did not work; try again, or ask an admin",
     }

@@ -79,10 +79,32 @@ impl State {
         })
     }
 
+    /// Whether an identity provider knows a user, by whatever subject.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn is_linked(&self, user: Uuid, issuer: &str) -> Result<bool, StateError> {
+        let sql = "SELECT 1 FROM identities WHERE issuer = ? AND user_id = ?";
+        self.read(|connection| any(connection, sql, &[&issuer, &user.to_string()]))
+    }
+
+    /// Forgets who a user is at all identity providers. The next sign-in there links the user anew.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn forget_identities(&self, user: Uuid, entry: &AuditEntry) -> Result<(), StateError> {
+        self.write_access(|connection| {
+            let sql = "DELETE FROM identities WHERE user_id = ?";
+            connection.execute(sql, params![user.to_string()])?;
+            audit::append(connection, entry)
+        })
+    }
+
     /// Remembers who a user is at an identity provider.
     ///
     /// # Errors
-    /// [`StateError::AlreadyExists`] when the subject belongs to another user.
+    /// [`StateError::AlreadyExists`] when the subject belongs to a user already, or the user to another
+    /// subject of this provider.
     pub fn link_identity(
         &self,
         user: Uuid,
@@ -92,8 +114,9 @@ impl State {
     ) -> Result<(), StateError> {
         let user = user.to_string();
         self.write_access(|connection| {
-            let known = "SELECT 1 FROM identities WHERE issuer = ? AND subject = ?";
-            if any(connection, known, &[&issuer, &subject])? {
+            let known =
+                "SELECT 1 FROM identities WHERE issuer = ? AND (subject = ? OR user_id = ?)";
+            if any(connection, known, &[&issuer, &subject, &user])? {
                 return Err(StateError::exists("identity", &subject));
             }
             let sql = "INSERT INTO identities VALUES (?, ?, ?)";
@@ -325,5 +348,23 @@ mod tests {
             Some(user)
         );
         assert_eq!(state.user_by_identity("https://j", "7").unwrap(), None);
+    }
+
+    #[test]
+    fn a_user_has_one_identity_at_a_provider_until_it_is_forgotten() {
+        let (_folder, state) = state();
+        let user = User::new("a@b.org", "");
+        state.insert_user(&user, &entry()).unwrap();
+        let link = |issuer, subject| state.link_identity(user.id, issuer, subject, &entry());
+        link("https://i", "7").unwrap();
+        assert!(matches!(
+            link("https://i", "8"),
+            Err(StateError::AlreadyExists { .. })
+        ));
+        link("https://j", "8").unwrap();
+        assert!(state.is_linked(user.id, "https://i").unwrap());
+        state.forget_identities(user.id, &entry()).unwrap();
+        assert!(!state.is_linked(user.id, "https://i").unwrap());
+        link("https://i", "8").unwrap();
     }
 }
