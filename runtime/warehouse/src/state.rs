@@ -12,6 +12,7 @@ mod error;
 mod grants;
 mod groups;
 mod migrate;
+mod pins;
 mod provider_groups;
 mod publishers;
 mod row;
@@ -37,6 +38,7 @@ pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, Au
 pub use backup::{BackupError, Manifest, Restored, restore};
 pub use check::CheckReport;
 pub use error::StateError;
+pub use pins::Upgrade;
 pub use tokens::Link;
 pub use users::UserChange;
 
