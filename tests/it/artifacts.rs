@@ -228,7 +228,7 @@ fn a_manifest_that_breaks_a_rule_is_refused() {
     };
     insta::assert_snapshot!(detail(&|m| m["wit"] = json!("9.9.9")), @"400 the component was built for version 9.9.9 of the connector interface; this host speaks 0.1.0");
     insta::assert_snapshot!(detail(&|m| m["name"] = json!("../files")), @"400 the manifest is malformed: `../files` is not a valid connector name: use a lower-case letter, then lower-case letters, digits and hyphens, at most 64 at line 1 column 32");
-    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `remote_extensions`, `schedule`, `limits` at line 1 column 2914");
+    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `webhook`, `remote_extensions`, `schedule`, `limits` at line 1 column 2914");
 }
 
 #[test]
@@ -239,11 +239,11 @@ fn a_manifest_of_which_no_source_could_be_made_is_refused_with_the_place() {
         let changed = wasm::with_manifest(&files_component(), change);
         app.upload(&app.key.sign_by_hand(&changed)).detail()
     };
-    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["a.org", "*"])), @"");
-    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["{settings.tables"])), @"");
-    insta::assert_snapshot!(detail(&|m| m["credentials"][0]["hosts"] = json!(["ftp://a.org"])), @"");
-    insta::assert_snapshot!(detail(&|m| m["settings"]["properties"]["tables"]["type"] = json!("nonsense")), @"");
-    insta::assert_snapshot!(detail(&|m| m["webhook"] = json!("nothing")), @"");
+    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["a.org", "*"])), @"400 the manifest's `egress` is wrong: at /egress/1, `*` is not an egress rule: a wildcard stands only at the start, and queries, user names and escapes are not part of a rule; write a host such as `api.example.com`, `*.example.com` or `http://host:8080/path/`");
+    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["{settings.tables"])), @"400 the manifest's `egress` is wrong: at /egress/0, a brace of `{settings.tables` is not closed");
+    insta::assert_snapshot!(detail(&|m| m["credentials"][0]["hosts"] = json!(["ftp://a.org"])), @"400 the manifest's `credentials` is wrong: at /credentials/0/hosts/0, `ftp://a.org` is not an egress rule: the scheme is neither https nor http; write a host such as `api.example.com`, `*.example.com` or `http://host:8080/path/`");
+    insta::assert_snapshot!(detail(&|m| m["settings"]["properties"]["tables"]["type"] = json!("nonsense")), @r#"400 the manifest's schema of the settings is broken: at /settings/properties/tables/type, "nonsense" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
+    insta::assert_snapshot!(detail(&|m| m["webhook"] = json!("nothing")), @"400 the manifest's `webhook` is wrong: `nothing` is none of the slots in /credentials");
     assert_eq!(app.get("/api/connectors").ok()["connectors"], json!([]));
 }
 

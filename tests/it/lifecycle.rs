@@ -91,7 +91,10 @@ fn a_rollback_brings_back_the_version_and_the_cursors_that_it_had() {
     assert_eq!(stage.run(), json!([3, 3]));
     let second = install(app, "2.0.0", |_| {});
     let moved = app.post("/api/sources/shop/upgrade", &json!({})).ok();
-    assert_eq!((&moved["state"], &moved["version"]), (&json!("done"), &json!(second)));
+    assert_eq!(
+        (&moved["state"], &moved["version"]),
+        (&json!("done"), &json!(second))
+    );
     assert_eq!(stage.run(), json!([6, 6]));
     let pins = app.get("/api/sources/shop/pins").ok();
     assert_eq!(pins["pins"][0]["version"], stage.first.as_str());
@@ -105,7 +108,11 @@ fn a_rollback_brings_back_the_version_and_the_cursors_that_it_had() {
     assert_eq!(stage.run(), json!([6, 6]));
     let again = app.post("/api/sources/shop/rollback", &json!({})).detail();
     insta::assert_snapshot!(again, @"409 Source `shop` has left no version to which it could go back");
-    let ended = ["source.upgrade ok", "source.rollback begun", "source.rollback ok"];
+    let ended = [
+        "source.upgrade ok",
+        "source.rollback begun",
+        "source.rollback ok",
+    ];
     let audit = stage.audit();
     let moves: Vec<_> = audit.iter().filter(|e| e.starts_with("source.")).collect();
     assert_eq!(moves, ended.each_ref());
@@ -127,10 +134,11 @@ fn a_source_that_runs_is_not_moved_and_one_goes_nowhere_twice() {
         without_digests(&answer.detail().replace(&run, "RUN"))
     };
     insta::assert_snapshot!(upgrade("slow"), @"409 source `slow` is running already, as run RUN");
-    app.post(&format!("/api/runs/{run}/cancel"), &json!({})).ok();
+    app.post(&format!("/api/runs/{run}/cancel"), &json!({}))
+        .ok();
     app.wait(&run);
     app.post("/api/sources/slow/upgrade", &json!({})).ok();
-    insta::assert_snapshot!(upgrade("slow"), @"");
+    insta::assert_snapshot!(upgrade("slow"), @"409 Source `slow` is at version DIGEST already");
     insta::assert_snapshot!(upgrade("nothing"), @"404 there is no source `nothing`; `sluice source list` shows what there is");
 }
 
@@ -157,8 +165,9 @@ fn a_disabled_source_does_not_run_and_keeps_what_it_published() {
     assert!(stage.says("source list").contains("disabled"));
     insta::assert_snapshot!(stage.says("source enable shop"), @"Source `shop` may run.");
     assert_eq!(stage.run(), json!([6, 6]));
-    let audit = stage.audit();
-    assert_eq!(audit[0..2], ["source.disable ok", "source.enable ok"]);
+    let mut audit = stage.audit();
+    audit.retain(|entry| entry.starts_with("source."));
+    assert_eq!(audit, ["source.disable ok", "source.enable ok"]);
 }
 
 #[test]
@@ -188,7 +197,12 @@ fn versions_are_listed_with_what_each_changed() {
     });
     let listed = stage.says("connector versions fixtures");
     let (_, changes) = listed.split_once("\n\n").unwrap();
-    insta::assert_snapshot!(changes, @"");
+    insta::assert_snapshot!(changes, @r"
+    Connector `fixtures` 1.1.0 (DIGEST) since DIGEST:
+      + egress to api.example.com
+      ~ the limit rows: 2000000000 → 7
+      + settings/properties/stack
+    ");
     let versions = stage.app.get("/api/connectors?name=fixtures").ok();
     let versions = versions["connectors"].as_array().unwrap().clone();
     assert_eq!(versions[0]["previous"], stage.first.as_str());

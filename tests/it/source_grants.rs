@@ -29,13 +29,19 @@ fn a_version_that_wants_more_waits_for_a_grant_while_the_old_one_runs() {
     assert_eq!(asked.status, 202);
     let asked = asked.json();
     assert_eq!(asked["state"], "waiting");
-    let missing = json!(["egress to api.example.com", "credential `api-key` sent to api.example.com"]);
+    let missing = json!([
+        "egress to api.example.com",
+        "credential `api-key` sent to api.example.com"
+    ]);
     assert_eq!(asked["missing"], missing);
     assert_eq!(version(&app), first.as_str());
     assert_eq!(outcome(&app.run("shop")), "succeeded");
 
     let grant = app.get("/api/sources/shop/grant").ok();
-    assert_eq!((&grant["waiting"], &grant["missing"]), (&json!(true), &missing));
+    assert_eq!(
+        (&grant["waiting"], &grant["missing"]),
+        (&json!(true), &missing)
+    );
     assert_eq!(grant["version"], second.as_str());
     assert_eq!(grant["requested"]["egress"], json!(["api.example.com"]));
     assert_eq!(grant["granted"]["egress"], json!([]));
@@ -43,13 +49,22 @@ fn a_version_that_wants_more_waits_for_a_grant_while_the_old_one_runs() {
     let little = json!({"grant": {"egress": ["other.example.com"]}});
     insta::assert_snapshot!(app.post("/api/sources/shop/grant", &little).detail(), @"422 the connector asks for more than was granted: egress to api.example.com; credential `api-key` sent to api.example.com");
     let granted = app.post("/api/sources/shop/grant", &json!({})).ok();
-    assert_eq!((&granted["state"], &granted["version"]), (&json!("done"), &json!(second)));
+    assert_eq!(
+        (&granted["state"], &granted["version"]),
+        (&json!("done"), &json!(second))
+    );
     assert_eq!(version(&app), second.as_str());
     let after = app.get("/api/sources/shop/grant").ok();
-    assert_eq!((&after["waiting"], &after["missing"]), (&json!(false), &json!([])));
+    assert_eq!(
+        (&after["waiting"], &after["missing"]),
+        (&json!(false), &json!([]))
+    );
     assert_eq!(after["granted"]["egress"], json!(["api.example.com"]));
     // What the admin had granted beyond the manifest stays.
-    assert_eq!(after["granted"]["private_addresses"], json!(["127.0.0.1:9"]));
+    assert_eq!(
+        after["granted"]["private_addresses"],
+        json!(["127.0.0.1:9"])
+    );
     assert_eq!(outcome(&app.run("shop")), "succeeded");
 }
 
@@ -60,7 +75,10 @@ fn a_refused_upgrade_leaves_the_source_where_it_is() {
     assert_eq!(app.delete("/api/sources/shop/upgrade").status, 204);
     insta::assert_snapshot!(app.delete("/api/sources/shop/upgrade").detail(), @"404 there is no waiting upgrade of source `shop`");
     let grant = app.get("/api/sources/shop/grant").ok();
-    assert_eq!((&grant["waiting"], &grant["missing"]), (&json!(false), &json!([])));
+    assert_eq!(
+        (&grant["waiting"], &grant["missing"]),
+        (&json!(false), &json!([]))
+    );
     assert_eq!(version(&app), first.as_str());
 }
 
@@ -76,16 +94,30 @@ fn a_version_that_was_revoked_while_it_waited_is_not_let_in_by_the_grant() {
 }
 
 #[test]
-fn a_source_that_was_granted_less_than_its_version_asks_for_does_not_run() {
-    let (app, _, second) = stage();
+fn a_source_whose_version_asks_for_more_than_is_granted_waits_for_a_grant() {
+    let app = App::start();
+    install(&app, "1.0.0", |m| {
+        m["egress"] = json!(["api.example.com"]);
+        m["credentials"] = json!([]);
+    });
+    let settings = json!({"behaviour": "resumes", "rows": 3});
+    app.add_source("shop", "fixtures", &settings, &[]);
+    install(&app, "2.0.0", |m| {
+        m["egress"] = json!([]);
+        m["credentials"] = json!([]);
+    });
     app.post("/api/sources/shop/upgrade", &json!({})).ok();
-    app.post("/api/sources/shop/grant", &json!({})).ok();
-    // Back, granted nothing of it, and up again: the grant is asked for anew.
+    // The new version needs nothing of it, so the admin takes it back; the old one needs it again.
+    app.post("/api/sources/shop/grant", &json!({"grant": {}}))
+        .ok();
+    assert_eq!(outcome(&app.run("shop")), "succeeded");
     app.post("/api/sources/shop/rollback", &json!({})).ok();
-    app.post("/api/sources/shop/grant", &json!({"grant": {}})).ok();
-    let asked = app.post("/api/sources/shop/upgrade", &json!({"digest": second}));
-    assert_eq!(asked.status, 202);
-    assert_eq!(outcome(&app.run("shop")), "succeeded", "at the old version");
+    let run = app.post("/api/sources/shop/runs", &json!({}));
+    insta::assert_snapshot!(run.detail(), @"409 source `shop` waits for a grant: its connector asks for egress to api.example.com; see `sluice source grant shop`");
+    let grant = app.get("/api/sources/shop/grant").ok();
+    assert_eq!(grant["missing"], json!(["egress to api.example.com"]));
+    app.post("/api/sources/shop/grant", &json!({})).ok();
+    assert_eq!(outcome(&app.run("shop")), "succeeded");
 }
 
 #[test]
@@ -100,10 +132,62 @@ fn the_command_line_shows_the_difference_and_needs_a_yes() {
         });
         told.collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(cli("source grant shop"), @"");
-    insta::assert_snapshot!(cli("source upgrade shop"), @"");
-    insta::assert_snapshot!(cli("source grant shop"), @"");
-    insta::assert_snapshot!(cli("source grant shop --refuse"), @"");
-    insta::assert_snapshot!(cli("source upgrade shop"), @"");
-    insta::assert_snapshot!(cli("source grant shop --yes"), @"");
+    insta::assert_snapshot!(cli("source grant shop"), @r"
+    exit status: 0
+    --- stdout
+    Its version asks for nothing more.
+    --- stderr
+    Source `shop` is granted:
+      • the inner address 127.0.0.1:9
+      • limits of a run
+    ");
+    insta::assert_snapshot!(cli("source upgrade shop"), @r"
+    exit status: 0
+    --- stdout
+    Source `shop` stays where it is: version DIGEST waits for a grant of
+      + egress to api.example.com
+      + credential `api-key` sent to api.example.com
+    Grant it: sluice source grant shop; or refuse it: sluice source grant shop --refuse
+    --- stderr
+    ");
+    insta::assert_snapshot!(cli("source grant shop"), @r"
+    exit status: 1
+    --- stdout
+    --- stderr
+    Source `shop` is granted:
+      • the inner address 127.0.0.1:9
+      • limits of a run
+    Version DIGEST asks for more:
+      + egress to api.example.com
+      + credential `api-key` sent to api.example.com
+    error: nobody is there to grant this
+    hint: pass --yes to grant what is asked for
+    ");
+    insta::assert_snapshot!(cli("source grant shop --refuse"), @r"
+    exit status: 0
+    --- stdout
+    Refused. Source `shop` stays at its version.
+    --- stderr
+    ");
+    insta::assert_snapshot!(cli("source upgrade shop"), @r"
+    exit status: 0
+    --- stdout
+    Source `shop` stays where it is: version DIGEST waits for a grant of
+      + egress to api.example.com
+      + credential `api-key` sent to api.example.com
+    Grant it: sluice source grant shop; or refuse it: sluice source grant shop --refuse
+    --- stderr
+    ");
+    insta::assert_snapshot!(cli("source grant shop --yes"), @r"
+    exit status: 0
+    --- stdout
+    Granted. Source `shop` is at version DIGEST.
+    --- stderr
+    Source `shop` is granted:
+      • the inner address 127.0.0.1:9
+      • limits of a run
+    Version DIGEST asks for more:
+      + egress to api.example.com
+      + credential `api-key` sent to api.example.com
+    ");
 }

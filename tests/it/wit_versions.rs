@@ -70,11 +70,15 @@ fn a_component_of_every_version_checks_discovers_syncs_and_goes_on_from_its_curs
 fn the_walls_hold_against_every_version() {
     let internet = Internet::start();
     internet.page("/secret", "text/plain", "a secret");
-    let limits = json!({"memory_bytes": 33_554_432, "wall_seconds": 5, "rows": 10_000, "log_bytes": 10_000});
+    let limits =
+        json!({"memory_bytes": 33_554_432, "wall_seconds": 5, "rows": 10_000, "log_bytes": 10_000});
     each(&limits, |app| {
         let behaves = |behaviour: &str, kind: &str| {
             let told = behave(app, behaviour, &json!({"behaviour": behaviour}), &[]);
-            assert!(told.starts_with(&format!("failed ({kind})")), "{behaviour}: {told}");
+            assert!(
+                told.starts_with(&format!("failed ({kind})")),
+                "{behaviour}: {told}"
+            );
         };
         behaves("loops_forever", "limit");
         behaves("eats_memory", "limit");

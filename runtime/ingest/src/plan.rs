@@ -81,7 +81,9 @@ mod tests {
         let mut places: Vec<_> = found.into_iter().map(|error| error.pointer).collect();
         places.sort();
         assert_eq!(places, ["/region", "/tables/1/a~1b"]);
-        let missing = plan(&manifest(&schema), &json!({})).unwrap_err().to_string();
+        let missing = plan(&manifest(&schema), &json!({}))
+            .unwrap_err()
+            .to_string();
         assert!(missing.contains("region"), "{missing}");
         assert!(plan(&manifest(&schema), &json!({"region": "eu"})).is_ok());
         assert!(plan(&manifest(&schema), &json!(["eu"])).is_err());
@@ -117,7 +119,10 @@ mod tests {
             let mut manifest: Value = serde_json::from_str(text).unwrap();
             // The package's own version is added when it is built.
             manifest["version"] = json!("1.0.0");
-            let told: Vec<_> = validator.iter_errors(&manifest).map(|e| e.to_string()).collect();
+            let told: Vec<_> = validator
+                .iter_errors(&manifest)
+                .map(|e| e.to_string())
+                .collect();
             assert_eq!(told, [""; 0]);
             for (place, wrong) in [
                 ("name", json!("../x")),
@@ -129,7 +134,10 @@ mod tests {
                 let mut broken = manifest.clone();
                 broken[place] = wrong;
                 assert!(!validator.is_valid(&broken), "{place}");
-                assert!(Manifest::parse(broken.to_string().as_bytes()).is_err(), "{place}");
+                assert!(
+                    Manifest::parse(broken.to_string().as_bytes()).is_err(),
+                    "{place}"
+                );
             }
         }
     }

@@ -233,7 +233,9 @@ pub(crate) fn recover(warehouse: &Warehouse) -> Result<(), StateError> {
             ..AuditEntry::new("source.rollback")
         };
         match end_rollback(warehouse, name, &pin, entry) {
-            Ok(_) => tracing::warn!(source = %name, "the rollback of `{name}` that was cut off is done"),
+            Ok(_) => {
+                tracing::warn!(source = %name, "the rollback of `{name}` that was cut off is done")
+            }
             Err(failure) => {
                 tracing::error!(source = %name, %failure, "the rollback of `{name}` that was cut off cannot be ended");
             }
@@ -280,3 +282,6 @@ fn trusted(version: &Version) -> ApiResult<()> {
         .into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

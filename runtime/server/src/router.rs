@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, lifecycle, me,
-    metrics, oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, lifecycle,
+    me, metrics, oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens,
+    users,
 };
 use crate::app::AppState;
 use crate::auth::guard;

@@ -35,7 +35,8 @@ impl Capabilities {
             binding.map(|binding| binding.scheme.clone())
         };
         let covered = granted.webhook.as_ref() == Some(slot) && scheme(self) == scheme(granted);
-        (!covered).then(|| format!("webhooks whose sender proves itself by the credential `{slot}`"))
+        (!covered)
+            .then(|| format!("webhooks whose sender proves itself by the credential `{slot}`"))
     }
 
     /// This grant and what is asked for, together. What was granted before stays granted, but for the
@@ -112,8 +113,10 @@ mod tests {
 
     #[test]
     fn a_grant_that_grew_by_what_is_asked_for_covers_it_and_all_it_did() {
-        let before = capabilities(json!({"egress": ["*.a.org"], "private_addresses": ["127.0.0.1:9"],
-            "credentials": [key("X-Key", &["x.a.org"])], "limits": {"rows": 5, "requests": 7}}));
+        let before = capabilities(
+            json!({"egress": ["*.a.org"], "private_addresses": ["127.0.0.1:9"],
+            "credentials": [key("X-Key", &["x.a.org"])], "limits": {"rows": 5, "requests": 7}}),
+        );
         let asked = capabilities(json!({"egress": ["x.a.org", "b.org"], "webhook": "key",
             "credentials": [key("X-Key", &["b.org"])], "remote_extensions": ["bigquery"],
             "limits": {"rows": 9, "requests": 3}}));
@@ -135,8 +138,10 @@ mod tests {
 
     #[test]
     fn a_credential_that_is_presented_otherwise_is_asked_for_anew() {
-        let before = capabilities(json!({"webhook": "key", "credentials": [key("X-Key", &["a.org"])]}));
-        let asked = capabilities(json!({"webhook": "key", "credentials": [key("X-Other", &["a.org"])]}));
+        let before =
+            capabilities(json!({"webhook": "key", "credentials": [key("X-Key", &["a.org"])]}));
+        let asked =
+            capabilities(json!({"webhook": "key", "credentials": [key("X-Other", &["a.org"])]}));
         assert_eq!(asked.beyond(&before).len(), 2);
         assert_eq!(asked.effective(&before).webhook, None);
         assert_eq!(asked.beyond(&before.and(&asked)), [""; 0]);

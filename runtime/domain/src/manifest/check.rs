@@ -39,8 +39,7 @@ fn hosts(field: &'static str, place: &str, lines: &[String]) -> Result<(), Manif
         return Err(too_many(field, place));
     }
     for (at, line) in lines.iter().enumerate() {
-        check_line(line)
-            .map_err(|reason| wrong(field, format!("at {place}/{at}, {reason}")))?;
+        check_line(line).map_err(|reason| wrong(field, format!("at {place}/{at}, {reason}")))?;
     }
     Ok(())
 }

@@ -39,7 +39,12 @@ impl Manifest {
             );
         }
         let schedule = |manifest: &Self| shown(&manifest.schedule);
-        changed(&mut lines, "the schedule", &schedule(before), &schedule(self));
+        changed(
+            &mut lines,
+            "the schedule",
+            &schedule(before),
+            &schedule(self),
+        );
         compare(&mut lines, "settings", &before.settings, &self.settings);
         if lines.len() > MAX_LINES {
             let more = lines.len() - MAX_LINES;
@@ -68,9 +73,18 @@ fn changed(lines: &mut Vec<String>, what: &str, before: &str, after: &str) {
 }
 
 fn listed(lines: &mut Vec<String>, what: &str, before: &[String], after: &[String]) {
-    let (before, after): (BTreeSet<_>, BTreeSet<_>) = (before.iter().collect(), after.iter().collect());
-    lines.extend(after.difference(&before).map(|new| format!("+ {what} {new}")));
-    lines.extend(before.difference(&after).map(|old| format!("- {what} {old}")));
+    let (before, after): (BTreeSet<_>, BTreeSet<_>) =
+        (before.iter().collect(), after.iter().collect());
+    lines.extend(
+        after
+            .difference(&before)
+            .map(|new| format!("+ {what} {new}")),
+    );
+    lines.extend(
+        before
+            .difference(&after)
+            .map(|old| format!("- {what} {old}")),
+    );
 }
 
 fn slots(lines: &mut Vec<String>, before: &[Slot], after: &[Slot]) {

@@ -51,7 +51,9 @@ pub(crate) struct VersionView {
 impl VersionView {
     /// A version among all others, which are sorted from the newest to the oldest.
     fn of(version: Version, all: &[Version]) -> Self {
-        let older = all.iter().skip_while(|other| other.digest != version.digest);
+        let older = all
+            .iter()
+            .skip_while(|other| other.digest != version.digest);
         let previous = older
             .skip(1)
             .find(|other| other.manifest.name == version.manifest.name);

@@ -37,11 +37,7 @@ pub(super) enum Command {
 
 pub(super) async fn publisher(command: Command) -> CliResult<()> {
     match command {
-        Command::Add {
-            name,
-            key,
-            remote,
-        } => {
+        Command::Add { name, key, remote } => {
             let key = read_public_key(&key)?;
             let body = json!({"name": name, "public_key": key});
             remote.client()?.post("/api/publishers", &body).await?;

@@ -57,7 +57,10 @@ impl ComponentStore {
         let mut taken = self.unneeded(before)?;
         let mut gone = Vec::new();
         for version in std::mem::take(&mut taken.versions) {
-            if self.state.delete_version(&version.digest, &entry(&version))? {
+            if self
+                .state
+                .delete_version(&version.digest, &entry(&version))?
+            {
                 gone.push(version);
             }
         }
@@ -115,6 +118,5 @@ fn is_ours(file: &Path) -> bool {
     let Some((stem, rest)) = name.and_then(|name| name.split_once('.')) else {
         return false;
     };
-    Digest::parse(stem).is_ok()
-        && (["wasm", "cwasm"].contains(&rest) || rest.ends_with(".partial"))
+    Digest::parse(stem).is_ok() && (["wasm", "cwasm"].contains(&rest) || rest.ends_with(".partial"))
 }

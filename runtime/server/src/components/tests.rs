@@ -237,7 +237,10 @@ fn a_collection_takes_what_nothing_needs_and_files_that_no_version_names() {
     };
     fixture.state.insert_source(&source).unwrap();
     let folder = fixture.folder.path().join("connectors");
-    let stray = folder.join(format!("compiled/{}.cwasm", Digest::of(b"of another engine")));
+    let stray = folder.join(format!(
+        "compiled/{}.cwasm",
+        Digest::of(b"of another engine")
+    ));
     std::fs::write(&stray, b"12345").unwrap();
     std::fs::write(folder.join("README"), b"somebody else's").unwrap();
 

@@ -22,8 +22,7 @@ impl Extracts {
     /// `limit` when its extract cannot be read.
     pub fn mark(&self, source: &SourceName) -> Result<Mark, Failure> {
         let folder = self.0.paths.extract(source);
-        let contents =
-            Contents::read(&folder).map_err(|error| damaged_extract(source, &error))?;
+        let contents = Contents::read(&folder).map_err(|error| damaged_extract(source, &error))?;
         Ok(contents
             .map(|contents| mark(&folder, &contents))
             .unwrap_or_default())

@@ -60,9 +60,7 @@ impl State {
     /// [`StateError::Storage`], [`StateError::Malformed`].
     pub fn waiting_move(&self, source: &SourceName) -> Result<Option<Move>, StateError> {
         let sql = format!("SELECT {MOVE} FROM moves WHERE source = ?");
-        self.read(|connection| {
-            Ok(collect(connection, &sql, &[&source.as_str()], read_move)?.pop())
-        })
+        self.read(|connection| Ok(collect(connection, &sql, &[&source.as_str()], read_move)?.pop()))
     }
 
     /// Writes down a move that waits or begins, in the place of one that waits.
@@ -73,7 +71,11 @@ impl State {
         let source = planned.source.as_str();
         let kind = word(&planned.kind)?;
         self.write(|connection| {
-            if !any(connection, "SELECT 1 FROM sources WHERE name = ?", &[&source])? {
+            if !any(
+                connection,
+                "SELECT 1 FROM sources WHERE name = ?",
+                &[&source],
+            )? {
                 return Err(StateError::missing("source", &source));
             }
             connection.execute("DELETE FROM moves WHERE source = ?", params![source])?;
@@ -224,11 +226,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::NotFound`].
-    pub fn delete_version(
-        &self,
-        version: &Digest,
-        entry: &AuditEntry,
-    ) -> Result<bool, StateError> {
+    pub fn delete_version(&self, version: &Digest, entry: &AuditEntry) -> Result<bool, StateError> {
         self.write(|connection| {
             if needed(connection)?.contains(version) {
                 return Ok(false);
@@ -244,7 +242,9 @@ impl State {
 
 fn needed(connection: &Connection) -> Result<BTreeSet<Digest>, StateError> {
     let sql = "SELECT version FROM sources UNION SELECT version FROM pins UNION SELECT version FROM moves";
-    let found = collect(connection, sql, &[], |row| digest(&row.get::<_, String>(0)?))?;
+    let found = collect(connection, sql, &[], |row| {
+        digest(&row.get::<_, String>(0)?)
+    })?;
     Ok(found.into_iter().collect())
 }
 

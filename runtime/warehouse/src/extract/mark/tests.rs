@@ -59,7 +59,13 @@ fn a_cursor_that_goes_back_takes_the_rows_along_that_it_no_longer_covers() {
     let catalog = warehouse.orchestrator.catalog();
     assert_eq!(catalog.tables.len(), 2, "the master views follow");
 
-    assert!(warehouse.extracts.return_to(&shop, &mark).unwrap().is_empty());
+    assert!(
+        warehouse
+            .extracts
+            .return_to(&shop, &mark)
+            .unwrap()
+            .is_empty()
+    );
     append(&warehouse, "orders", "{\"id\":3}", "three");
     assert_eq!(rows(&warehouse)[0], ("orders".to_owned(), 3));
 }
@@ -72,7 +78,13 @@ fn a_table_that_was_replaced_since_keeps_its_rows() {
     let mark = warehouse.extracts.mark(&shop).unwrap();
     let lines = "{\"id\":1}\n{\"id\":2}";
     write(&warehouse, "orders", lines, "b", WriteMode::Replace);
-    assert!(warehouse.extracts.return_to(&shop, &mark).unwrap().is_empty());
+    assert!(
+        warehouse
+            .extracts
+            .return_to(&shop, &mark)
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(rows(&warehouse), [("orders".to_owned(), 2)]);
     assert_eq!(cursor(&warehouse, "orders"), Some(b"a".to_vec()));
 }
@@ -114,7 +126,13 @@ fn a_source_that_published_nothing_has_nothing_to_return_to() {
     let shop = source("shop");
     let mark = warehouse.extracts.mark(&shop).unwrap();
     assert_eq!(mark, Mark::default());
-    assert!(warehouse.extracts.return_to(&shop, &mark).unwrap().is_empty());
+    assert!(
+        warehouse
+            .extracts
+            .return_to(&shop, &mark)
+            .unwrap()
+            .is_empty()
+    );
     // Nothing was read before, so everything is read again.
     append(&warehouse, "orders", "{\"id\":1}", "one");
     warehouse.extracts.return_to(&shop, &mark).unwrap();
