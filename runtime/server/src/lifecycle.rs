@@ -117,7 +117,7 @@ pub(crate) fn refuse(app: &App, by: &By, name: &SourceName) -> ApiResult<()> {
     let entry = by.entry("source.upgrade", on(&source.name));
     Ok(app
         .state()
-        .delete_move(&source.name, &with(entry, "refused"))?)
+        .delete_move(&source.name, MoveKind::Upgrade, &with(entry, "refused"))?)
 }
 
 fn change(
@@ -192,7 +192,8 @@ pub(crate) fn rollback(app: &App, by: &By, name: &SourceName) -> ApiResult<Rolle
             rows_removed,
         }),
         Err(failure) => {
-            app.state().delete_move(&name, &entry("failed"))?;
+            app.state()
+                .delete_move(&name, MoveKind::Rollback, &entry("failed"))?;
             Err(failure.into())
         }
     }

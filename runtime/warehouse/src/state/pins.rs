@@ -66,11 +66,17 @@ impl State {
     /// Writes down a move that waits or begins, in the place of one that waits.
     ///
     /// # Errors
-    /// [`StateError::NotFound`] when there is no such source.
+    /// [`StateError::NotFound`] when there is no such source, [`StateError::AlreadyExists`] when an upgrade
+    /// is to wait while a rollback is under way.
     pub fn insert_move(&self, planned: &Move, entry: &AuditEntry) -> Result<(), StateError> {
         let source = planned.source.as_str();
         let kind = word(&planned.kind)?;
+        let rollback = word(&MoveKind::Rollback)?;
         self.write(|connection| {
+            let begun = "SELECT 1 FROM moves WHERE source = ? AND kind = ? AND kind <> ?";
+            if any(connection, begun, &[&source, &rollback, &kind])? {
+                return Err(StateError::exists("rollback of source", &source));
+            }
             if !any(
                 connection,
                 "SELECT 1 FROM sources WHERE name = ?",
@@ -93,15 +99,25 @@ impl State {
         })
     }
 
-    /// Forgets a move that has not happened.
+    /// Forgets a move of this kind that has not happened.
     ///
     /// # Errors
     /// [`StateError::NotFound`] when there is none.
-    pub fn delete_move(&self, source: &SourceName, entry: &AuditEntry) -> Result<(), StateError> {
-        let sql = "DELETE FROM moves WHERE source = ?";
+    pub fn delete_move(
+        &self,
+        source: &SourceName,
+        kind: MoveKind,
+        entry: &AuditEntry,
+    ) -> Result<(), StateError> {
+        let sql = "DELETE FROM moves WHERE source = ? AND kind = ?";
+        let word = word(&kind)?;
+        let what = match kind {
+            MoveKind::Upgrade => "waiting upgrade of source",
+            MoveKind::Rollback => "rollback of source",
+        };
         self.write(
-            |connection| match connection.execute(sql, params![source.as_str()])? {
-                0 => Err(StateError::missing("waiting upgrade of source", source)),
+            |connection| match connection.execute(sql, params![source.as_str(), word])? {
+                0 => Err(StateError::missing(what, source)),
                 _ => audit::append(connection, entry),
             },
         )

@@ -137,7 +137,8 @@ fn a_grant_ends_the_waiting_of_an_upgrade_in_one_transaction() {
     state.upgrade_source(&upgrade, &[entry()]).unwrap();
     assert_eq!(now(&state).granted, granted);
     assert_eq!(state.waiting_move(&shop.name).unwrap(), None);
-    assert!(state.delete_move(&shop.name, &entry()).is_err());
+    let kind = MoveKind::Upgrade;
+    assert!(state.delete_move(&shop.name, kind, &entry()).is_err());
 }
 
 #[test]
@@ -188,4 +189,20 @@ fn a_source_is_switched_off_and_on_and_granted_anew() {
     assert_eq!(now(&state).granted, granted);
     let nothing = SourceName::parse("nothing").unwrap();
     assert!(state.set_enabled(&nothing, true, &entry()).is_err());
+}
+
+#[test]
+fn no_upgrade_takes_the_place_of_a_rollback_that_has_begun() {
+    let (_folder, state) = state();
+    let (one, two) = (version(&state, b"1"), version(&state, b"2"));
+    let shop = source(&state, one);
+    upgrade(&state, two, &Mark::default()).unwrap();
+    let begun = planned(one, MoveKind::Rollback);
+    state.insert_move(&begun, &entry()).unwrap();
+    let waiting = planned(two, MoveKind::Upgrade);
+    let refused = state.insert_move(&waiting, &entry());
+    assert!(matches!(refused, Err(StateError::AlreadyExists { .. })));
+    let refused = state.delete_move(&shop.name, MoveKind::Upgrade, &entry());
+    assert!(matches!(refused, Err(StateError::NotFound { .. })));
+    assert_eq!(state.waiting_move(&shop.name).unwrap(), Some(begun));
 }
