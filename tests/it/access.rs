@@ -284,8 +284,8 @@ fn what_cannot_be_understood_is_told() {
     insta::assert_snapshot!(app.get("/api/connectors/abc").detail(), @"400 Invalid URL: a digest has 64 hexadecimal digits, as in `sha256sum`");
     let publisher =
         |key: &str| app.post("/api/publishers", &json!({"name": "p", "public_key": key}));
-    insta::assert_snapshot!(publisher("abc").detail(), @"422 `public_key` is not an ed25519 public key of 64 hexadecimal digits, as `sluice connector keygen` writes it into KEY.pub");
-    insta::assert_snapshot!(publisher(&"0".repeat(63)).detail(), @"422 `public_key` is not an ed25519 public key of 64 hexadecimal digits, as `sluice connector keygen` writes it into KEY.pub");
+    insta::assert_snapshot!(publisher("abc").detail(), @"422 `public_key`: this is not one ed25519 public key: give 64 hexadecimal digits, a line `ssh-ed25519 AAAA…`, or PEM that begins with `-----BEGIN PUBLIC KEY-----`");
+    insta::assert_snapshot!(publisher(&"0".repeat(63)).detail(), @"422 `public_key`: this is not one ed25519 public key: give 64 hexadecimal digits, a line `ssh-ed25519 AAAA…`, or PEM that begins with `-----BEGIN PUBLIC KEY-----`");
 }
 
 #[test]

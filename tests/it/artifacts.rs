@@ -228,21 +228,23 @@ fn a_manifest_that_breaks_a_rule_is_refused() {
     };
     insta::assert_snapshot!(detail(&|m| m["wit"] = json!("9.9.9")), @"400 the component was built for version 9.9.9 of the connector interface; this host speaks 0.1.0");
     insta::assert_snapshot!(detail(&|m| m["name"] = json!("../files")), @"400 the manifest is malformed: `../files` is not a valid connector name: use a lower-case letter, then lower-case letters, digits and hyphens, at most 64 at line 1 column 32");
-    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `remote_extensions`, `schedule`, `limits` at line 1 column 2914");
+    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `webhook`, `remote_extensions`, `schedule`, `limits` at line 1 column 2914");
 }
 
 #[test]
-fn a_manifest_that_cannot_be_granted_makes_no_source() {
+fn a_manifest_of_which_no_source_could_be_made_is_refused_with_the_place() {
     let app = App::start();
-    let settings = json!({"tables": [{"name": "a", "format": "csv", "url": "https://a.org/a"}]});
-    let plan = |change: &dyn Fn(&mut serde_json::Value)| {
-        app.install_bytes(&wasm::with_manifest(&files_component(), change));
-        let wish = json!({"connector": "files", "settings": settings});
-        app.post("/api/sources/plan", &wish).detail()
+    app.trust_publisher();
+    let detail = |change: &dyn Fn(&mut serde_json::Value)| {
+        let changed = wasm::with_manifest(&files_component(), change);
+        app.upload(&app.key.sign_by_hand(&changed)).detail()
     };
-    insta::assert_snapshot!(plan(&|m| m["egress"] = json!(["*"])), @"422 the egress line `*` refers to settings that are not there: `*` is not an egress rule: a wildcard stands only at the start, and queries, user names and escapes are not part of a rule; write a host such as `api.example.com`, `*.example.com` or `http://host:8080/path/`");
-    insta::assert_snapshot!(plan(&|m| m["egress"] = json!(["{settings.tables"])), @"422 the egress line `{settings.tables` refers to settings that are not there: a brace is not closed");
-    insta::assert_snapshot!(plan(&|m| m["settings"] = json!({"type": "nonsense"})), @r#"422 the manifest's schema of the settings is broken: "nonsense" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
+    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["a.org", "*"])), @"400 the manifest's `egress` is wrong: at /egress/1, `*` is not an egress rule: a wildcard stands only at the start, and queries, user names and escapes are not part of a rule; write a host such as `api.example.com`, `*.example.com` or `http://host:8080/path/`");
+    insta::assert_snapshot!(detail(&|m| m["egress"] = json!(["{settings.tables"])), @"400 the manifest's `egress` is wrong: at /egress/0, a brace of `{settings.tables` is not closed");
+    insta::assert_snapshot!(detail(&|m| m["credentials"][0]["hosts"] = json!(["ftp://a.org"])), @"400 the manifest's `credentials` is wrong: at /credentials/0/hosts/0, `ftp://a.org` is not an egress rule: the scheme is neither https nor http; write a host such as `api.example.com`, `*.example.com` or `http://host:8080/path/`");
+    insta::assert_snapshot!(detail(&|m| m["settings"]["properties"]["tables"]["type"] = json!("nonsense")), @r#"400 the manifest's schema of the settings is broken: at /settings/properties/tables/type, "nonsense" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
+    insta::assert_snapshot!(detail(&|m| m["webhook"] = json!("nothing")), @"400 the manifest's `webhook` is wrong: `nothing` is none of the slots in /credentials");
+    assert_eq!(app.get("/api/connectors").ok()["connectors"], json!([]));
 }
 
 #[test]
@@ -360,6 +362,9 @@ fn a_compiled_form_that_was_altered_on_disk_is_not_used() {
         .replace(shop.data.to_str().unwrap(), "DATA");
     insta::assert_snapshot!(without_digests(&told), @"failed (bug): the compiled component DATA/connectors/compiled/DIGEST.cwasm is not the one that was recorded (DIGEST instead of DIGEST): upload the connector again");
     assert_eq!(shop.orders(), count(3));
+    let again = shop.upload(&shop.key.sign_bytes(&files_component()));
+    assert_eq!(again.status, 201);
+    assert_eq!(shop.outcome("shop"), "succeeded", "the upload healed it");
 }
 
 /// Writes a file anew, as somebody would who may write to the folder.

@@ -14,10 +14,13 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod lifecycle;
 mod oidc;
 mod rbac;
 mod sandbox;
 mod sign_in;
+mod source_grants;
+mod wit_versions;
 
 mod bad_data;
 mod bad_input;

@@ -1,5 +1,7 @@
 //! What a component may touch: asked for by its manifest, allowed by an admin, effective = both.
 
+mod grant;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,9 @@ pub struct Capabilities {
     /// Credentials and the hosts that they are bound to.
     #[serde(default)]
     pub credentials: Vec<SlotBinding>,
+    /// The slot whose credential proves who sends webhooks; none where none are taken.
+    #[serde(default)]
+    pub webhook: Option<SlotName>,
     /// DuckDB extensions that may attach remote databases.
     #[serde(default)]
     pub remote_extensions: Vec<String>,
@@ -61,6 +66,7 @@ impl Capabilities {
             egress: manifest.egress_for(settings)?,
             private_addresses: Vec::new(),
             credentials,
+            webhook: manifest.webhook.clone(),
             remote_extensions: manifest.remote_extensions.clone(),
             limits: manifest.limits,
         })
@@ -85,6 +91,7 @@ impl Capabilities {
                 }
             }
         }
+        lines.extend(self.webhook_beyond(granted));
         for extension in &self.remote_extensions {
             if !granted.remote_extensions.contains(extension) {
                 lines.push(format!("remote databases by the extension `{extension}`"));
@@ -148,6 +155,10 @@ impl Capabilities {
             egress,
             private_addresses: granted.private_addresses.clone(),
             credentials,
+            webhook: match self.webhook_beyond(granted) {
+                None => self.webhook.clone(),
+                Some(_) => None,
+            },
             remote_extensions: self
                 .remote_extensions
                 .iter()

@@ -37,5 +37,5 @@ pub use names::{Alias, ConnectorName, SlotName, SourceName, TableName};
 pub use people::{DataPackage, Grant, Group, Membership, Origin, Token, TokenKind, User};
 pub use run::{Operation, Run, RunId, RunState};
 pub use secret::Secret;
-pub use source::Source;
+pub use source::{Mark, Move, MoveKind, Pin, Source, TableMark};
 pub use table::{Column, ColumnType, QueryMode, TableInfo, TableSpec, WriteMode};

@@ -1,6 +1,11 @@
 //! What a connector says about itself: data in a section of the component, readable without running
 //! anything.
 
+mod check;
+mod difference;
+mod schema;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -9,6 +14,8 @@ use url::Url;
 use crate::host_rule::HostRule;
 use crate::limits::Limits;
 use crate::names::{ConnectorName, SlotName};
+
+pub use schema::schema_text;
 
 /// The custom section that holds the manifest.
 pub const SECTION: &str = "sluice:manifest";
@@ -47,7 +54,7 @@ pub enum ManifestError {
 }
 
 /// How the host presents a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "scheme", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Scheme {
     /// As the value of a header, behind an optional prefix such as `Token `.
@@ -61,7 +68,7 @@ pub enum Scheme {
 }
 
 /// A place for a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// Its name, unique in the manifest.
     pub name: SlotName,
@@ -78,7 +85,7 @@ pub struct Slot {
 }
 
 /// A connector's description of itself and of what it asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The version of the connector interface that it was built for.
@@ -94,6 +101,7 @@ pub struct Manifest {
     /// The worlds that the component implements.
     pub worlds: Vec<String>,
     /// The JSON Schema of its settings.
+    #[schemars(schema_with = "schema::any_object")]
     pub settings: Value,
     /// Places for credentials.
     #[serde(default)]
@@ -102,6 +110,9 @@ pub struct Manifest {
     /// for the scheme, host and port of each URL there.
     #[serde(default)]
     pub egress: Vec<String>,
+    /// The slot whose credential proves who sends webhooks; none where it takes none.
+    #[serde(default)]
+    pub webhook: Option<SlotName>,
     /// DuckDB extensions that it asks for.
     #[serde(default)]
     pub remote_extensions: Vec<String>,
@@ -173,7 +184,7 @@ impl Manifest {
                 );
             }
         }
-        Ok(())
+        check::check(self)
     }
 
     /// The hosts that these settings make the connector ask for.

@@ -54,6 +54,9 @@ pub enum IngestError {
         /// The run that is under way.
         run: RunId,
     },
+    /// The source is being moved to another version.
+    #[error("source `{0}` is being moved to another version; try again in a moment")]
+    Moving(SourceName),
     /// The settings do not fit the manifest's schema.
     #[error("the settings are not valid: {}", list(.0))]
     Settings(Vec<SettingsError>),
@@ -66,6 +69,16 @@ pub enum IngestError {
     /// The version asks for more than was granted.
     #[error("the connector asks for more than was granted: {}", .0.join("; "))]
     BeyondGrant(Vec<String>),
+    /// The version that a source is at asks for more than the source was granted.
+    #[error(
+        "source `{source_name}` waits for a grant: its connector asks for {}; see `sluice source grant {source_name}`", .missing.join("; ")
+    )]
+    NotGranted {
+        /// The source.
+        source_name: SourceName,
+        /// What was not granted, a line each.
+        missing: Vec<String>,
+    },
     /// No run with this name is under way.
     #[error("run {0} is not under way")]
     UnknownRun(RunId),

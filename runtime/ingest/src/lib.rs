@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 pub use error::{IngestError, SettingsError};
 pub use live::Watch;
-pub use plan::{check_grant, plan};
+pub use plan::{check_grant, check_schema, plan};
 
 use live::{Live, LiveRuns};
 
@@ -66,7 +66,8 @@ impl Ingest {
         let prepared = run::prepare(&self.ports, source)?;
         let queued = Run {
             id: RunId::generate(),
-            source: source.clone(),
+            // As it was added: a name that differs in case is the same source.
+            source: prepared.source.name.clone(),
             version: prepared.version.digest,
             operation,
             state: RunState::Queued,
@@ -79,6 +80,13 @@ impl Ingest {
         let live = self
             .runs
             .register(Live::new(queued.clone(), self.ports.store.clone()))?;
+        // Again: until it was registered, somebody may have moved the source; from here on nobody can.
+        let prepared = run::prepare(&self.ports, source)
+            .and_then(|again| match again.version.digest == queued.version {
+                true => Ok(again),
+                false => Err(IngestError::Moving(source.clone())),
+            })
+            .inspect_err(|_| self.runs.forget(queued.id))?;
         if let Err(failure) = self.ports.store.save_run(&queued) {
             self.runs.forget(queued.id);
             return Err(failure.into());
@@ -95,6 +103,16 @@ impl Ingest {
             return Err(IngestError::Thread(error));
         }
         Ok(queued)
+    }
+
+    /// Keeps runs of a source from starting as long as the answer lives, so that it can be changed; an
+    /// error where one is under way.
+    pub fn hold(&self, source: &SourceName) -> Result<Hold<'_>, IngestError> {
+        self.runs.hold(source)?;
+        Ok(Hold {
+            runs: &self.runs,
+            source: source.clone(),
+        })
     }
 
     /// Asks a run to stop. It has stopped when its state says so.
@@ -123,6 +141,19 @@ impl Ingest {
     /// Stops every run and waits until the last has ended. New ones are refused from here on.
     pub fn shutdown(&self) {
         self.runs.close();
+    }
+}
+
+/// Keeps a source's runs from starting until it is dropped.
+#[derive(Debug)]
+pub struct Hold<'a> {
+    runs: &'a LiveRuns,
+    source: SourceName,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.runs.release(&self.source);
     }
 }
 

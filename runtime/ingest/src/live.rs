@@ -1,12 +1,12 @@
 //! The runs that are under way, and who watches them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::ports::{Observer, Store};
 use domain::run::{EgressRow, Level, LogLine, Progress, RunEvent};
-use domain::{Cancel, Run, RunId, TableInfo};
+use domain::{Cancel, Run, RunId, SourceName, TableInfo};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
@@ -168,7 +168,27 @@ impl Observer for Live {
 struct Registry {
     closed: bool,
     live: BTreeMap<RunId, Arc<Live>>,
+    /// Sources that are being changed and start no run meanwhile.
+    held: BTreeSet<SourceName>,
     discovered: VecDeque<(RunId, Vec<TableInfo>)>,
+}
+
+impl Registry {
+    /// Whether a source is neither run nor changed at the moment.
+    fn is_free(&self, source: &SourceName) -> Result<(), IngestError> {
+        if self.held.contains(source) {
+            return Err(IngestError::Moving(source.clone()));
+        }
+        // One that has ended stays here for a moment, and is in nobody's way.
+        let mut runs = self.live.values().map(|live| live.run());
+        match runs.find(|run| run.source == *source && !run.state.is_final()) {
+            None => Ok(()),
+            Some(run) => Err(IngestError::AlreadyRunning {
+                source_name: run.source,
+                run: run.id,
+            }),
+        }
+    }
 }
 
 /// All runs that are under way; at most one a source.
@@ -185,17 +205,22 @@ impl LiveRuns {
         if registry.closed {
             return Err(IngestError::Stopping);
         }
-        // One that has ended stays here for a moment, and is in nobody's way.
-        let mut others = registry.live.values().map(|live| live.run());
-        if let Some(other) = others.find(|r| r.source == run.source && !r.state.is_final()) {
-            return Err(IngestError::AlreadyRunning {
-                source_name: run.source,
-                run: other.id,
-            });
-        }
+        registry.is_free(&run.source)?;
         let live = Arc::new(live);
         registry.live.insert(run.id, live.clone());
         Ok(live)
+    }
+
+    /// Keeps runs of a source from starting until it is released.
+    pub(crate) fn hold(&self, source: &SourceName) -> Result<(), IngestError> {
+        let mut registry = lock(&self.registry);
+        registry.is_free(source)?;
+        registry.held.insert(source.clone());
+        Ok(())
+    }
+
+    pub(crate) fn release(&self, source: &SourceName) {
+        lock(&self.registry).held.remove(source);
     }
 
     pub(crate) fn get(&self, id: RunId) -> Option<Arc<Live>> {

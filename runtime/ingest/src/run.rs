@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::Ports;
 use crate::error::IngestError;
 use crate::live::Live;
-use crate::plan::{check_grant, plan};
+use crate::plan::plan;
 
 /// A source that may run now, as far as can be known without running it.
 pub(crate) struct Prepared {
@@ -43,7 +43,13 @@ pub(crate) fn prepare(ports: &Ports, name: &SourceName) -> Result<Prepared, Inge
         });
     }
     let requested = plan(&version.manifest, &source.settings)?;
-    check_grant(&requested, &source.granted)?;
+    let missing = requested.beyond(&source.granted);
+    if !missing.is_empty() {
+        return Err(IngestError::NotGranted {
+            source_name: source.name,
+            missing,
+        });
+    }
     let capabilities = requested.effective(&source.granted);
     Ok(Prepared {
         source,

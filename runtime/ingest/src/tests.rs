@@ -19,6 +19,8 @@ use serde_json::json;
 
 use crate::{Ingest, IngestError, Ports};
 
+mod holding;
+
 #[derive(Default)]
 struct Fake {
     source: Mutex<Option<Source>>,

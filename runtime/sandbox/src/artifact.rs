@@ -11,10 +11,12 @@ use wasmsign2::{CustomSection, Section as RawSection};
 use wit_component::ComponentEncoder;
 
 mod build;
+mod public_key;
 mod sections;
 mod sign;
 
 pub use build::build_connector;
+pub use public_key::parse_public_key;
 pub use sections::Section;
 pub use sign::{SigningKey, sign, verify};
 

@@ -9,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod invitations;
+pub(crate) mod lifecycle;
 pub(crate) mod me;
 pub(crate) mod metrics;
 pub(crate) mod oidc;

@@ -3,10 +3,12 @@
 //! A component lies under its digest in `connectors/`, its compiled form under its own digest in
 //! `connectors/compiled/`. Both are written whole and renamed, so a name never stands for other bytes.
 
+mod gc;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use domain::connector::Compiled;
 use domain::ports::{Component, Components};
@@ -22,6 +24,9 @@ pub(crate) enum UploadError {
     /// It is not a signed connector of a known publisher.
     #[error(transparent)]
     Refused(#[from] ArtifactError),
+    /// No settings could be checked by its manifest.
+    #[error(transparent)]
+    Settings(#[from] ingest::IngestError),
     /// It cannot be compiled.
     #[error("the component cannot be compiled: {0}")]
     Compile(Failure),
@@ -44,6 +49,9 @@ pub(crate) struct ComponentStore {
     compiler: Compiler,
     /// One compilation at a time: it takes a processor for seconds.
     compiling: Mutex<()>,
+    /// Read while something is written that the state does not name yet, or named that could go; so that
+    /// the collector, which holds it alone, takes neither.
+    kept: RwLock<()>,
 }
 
 impl ComponentStore {
@@ -61,18 +69,26 @@ impl ComponentStore {
             engine,
             compiler,
             compiling: Mutex::default(),
+            kept: RwLock::default(),
         })
     }
 
     /// Takes a component in: signature, manifest and imports are checked, it is compiled and stored,
-    /// and waits for an admin's trust. The same bytes again change nothing.
+    /// and waits for an admin's trust. The same bytes again change nothing, but for putting back what
+    /// was lost or altered on disk.
     pub(crate) fn upload(&self, bytes: &[u8]) -> Result<Version, UploadError> {
         let found = artifact::inspect(bytes)?;
+        ingest::check_schema(&found.manifest.settings)?;
         let publisher = self.publisher_of(bytes)?;
+        let _kept = self.keep();
         if let Some(known) = self.state.version(&found.digest)? {
+            self.put_back(&known, bytes)?;
             return Ok(known);
         }
-        let compiled = self.compile(bytes).map_err(UploadError::Compile)?;
+        let compiled = {
+            let _one = self.one_at_a_time();
+            self.compile(bytes).map_err(UploadError::Compile)?
+        };
         write_whole(&self.file(&found.digest), bytes)?;
         let version = Version {
             digest: found.digest,
@@ -101,11 +117,36 @@ impl ComponentStore {
         Ok(artifact::verify(bytes, &publishers)?)
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Compiled, Failure> {
-        let _one = self
-            .compiling
+    /// As long as it lives, no version goes that no source needs yet.
+    pub(crate) fn keep(&self) -> RwLockReadGuard<'_, ()> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.compiling
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a known version are proof of themselves, so they heal what is wrong on disk.
+    fn put_back(&self, known: &Version, bytes: &[u8]) -> Result<(), UploadError> {
+        let file = self.file(&known.digest);
+        if !holds(&file, known.digest) {
+            write_whole(&file, bytes)?;
+        }
+        let Some(form) = &known.compiled else {
+            return Ok(());
+        };
+        if form.engine == self.engine && !holds(&self.compiled_file(&form.digest), form.digest) {
+            let _one = self.one_at_a_time();
+            let form = self.compile(bytes).map_err(UploadError::Compile)?;
+            self.state.set_compiled(&known.digest, &form)?;
+        }
+        Ok(())
+    }
+
+    /// Compiles and writes; the caller records what it gets, and lets no other compile meanwhile.
+    fn compile(&self, bytes: &[u8]) -> Result<Compiled, Failure> {
         let form = (self.compiler)(bytes)?;
         let digest = Digest::of(&form);
         write_whole(&self.compiled_file(&digest), &form).map_err(|error| {
@@ -119,15 +160,25 @@ impl ComponentStore {
 
     /// The compiled form that was recorded, or a new one where another engine made that or it is gone.
     fn compiled(&self, version: &Version, bytes: &[u8]) -> Result<Compiled, Failure> {
-        if let Some(form) = &version.compiled
-            && form.engine == self.engine
-            && self.compiled_file(&form.digest).is_file()
-        {
-            return Ok(form.clone());
+        if let Some(form) = self.usable(version) {
+            return Ok(form);
+        }
+        let _kept = self.keep();
+        let _one = self.one_at_a_time();
+        // Another run may have compiled it while this one waited.
+        let now = self.state.version(&version.digest)?;
+        if let Some(form) = now.and_then(|version| self.usable(&version)) {
+            return Ok(form);
         }
         let form = self.compile(bytes)?;
         self.state.set_compiled(&version.digest, &form)?;
         Ok(form)
+    }
+
+    fn usable(&self, version: &Version) -> Option<Compiled> {
+        let form = version.compiled.as_ref()?;
+        let usable = form.engine == self.engine && self.compiled_file(&form.digest).is_file();
+        usable.then(|| form.clone())
     }
 
     fn file(&self, digest: &Digest) -> PathBuf {
@@ -175,6 +226,11 @@ impl std::fmt::Debug for ComponentStore {
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a file has the bytes of this digest.
+fn holds(path: &Path, digest: Digest) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == digest)
 }
 
 /// Writes a file so that it is either there as a whole or not at all.

@@ -162,6 +162,9 @@ impl From<UploadError> for ApiError {
             UploadError::Refused(reason) => {
                 Self::bad_request("component-refused", reason.to_string())
             }
+            UploadError::Settings(reason) => {
+                Self::bad_request("component-refused", reason.to_string())
+            }
             UploadError::Compile(failure) => Self::bad_request(
                 "component-refused",
                 format!("the component cannot be compiled: {failure}"),
@@ -181,6 +184,8 @@ impl From<IngestError> for ApiError {
             IngestError::UnknownVersion(_) => Self::conflict("version-missing", detail),
             IngestError::NotTrusted { .. } => Self::conflict("version-not-trusted", detail),
             IngestError::Disabled(_) => Self::conflict("source-disabled", detail),
+            IngestError::Moving(_) => Self::conflict("source-moving", detail),
+            IngestError::NotGranted { .. } => Self::conflict("not-granted", detail),
             IngestError::AlreadyRunning { .. } => Self::conflict("already-running", detail),
             IngestError::Settings(found) => Self {
                 errors: found

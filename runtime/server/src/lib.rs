@@ -13,6 +13,7 @@ mod control;
 mod credentials;
 mod doctor;
 mod error;
+mod lifecycle;
 mod links;
 mod metrics;
 mod middleware;

@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
-    oidc, packages, publishers, query, runs, sessions, shapes, signin, sources, sync, tokens,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, lifecycle,
+    me, metrics, oidc, packages, publishers, query, runs, sessions, shapes, signin, sources, sync,
+    tokens,
     users,
 };
 use crate::app::AppState;
@@ -58,6 +59,7 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(publishers::delete_publisher))
         .routes(routes!(connectors::list_connectors))
+        .routes(routes!(connectors::collect_connectors))
         .routes(routes!(connectors::get_connector))
         .routes(routes!(
             connectors::trust_connector,
@@ -67,6 +69,18 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::get_source, sources::delete_source))
         .routes(routes!(sources::put_credential))
+        .routes(routes!(
+            lifecycle::get_source_grant,
+            lifecycle::grant_source
+        ))
+        .routes(routes!(
+            lifecycle::upgrade_source,
+            lifecycle::refuse_upgrade
+        ))
+        .routes(routes!(lifecycle::rollback_source))
+        .routes(routes!(lifecycle::list_pins))
+        .routes(routes!(lifecycle::enable_source))
+        .routes(routes!(lifecycle::disable_source))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))

@@ -27,6 +27,7 @@ use crate::config::{self, Config, Runs};
 use crate::control;
 use crate::credentials::CredentialStore;
 use crate::error::chain;
+use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
 use crate::oidc::Oidc;
 use crate::router;
@@ -68,6 +69,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
             "{count} runs were interrupted by the end of the last server"
         ),
     }
+    lifecycle::recover(&warehouse).map_err(|error| CliError::advised(&error))?;
     // What is broken is in the log; the rest is served.
     warehouse
         .orchestrator

@@ -4,6 +4,7 @@ mod contents;
 mod encoder;
 mod foreign;
 mod gc;
+mod mark;
 mod publish;
 mod stage;
 mod verify;

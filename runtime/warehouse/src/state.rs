@@ -13,6 +13,7 @@ mod grants;
 mod groups;
 mod links;
 mod migrate;
+mod pins;
 mod provider_groups;
 mod publishers;
 mod row;
@@ -39,6 +40,7 @@ pub use backup::{BackupError, Manifest, Restored, restore};
 pub use check::CheckReport;
 pub use error::StateError;
 pub use links::Link;
+pub use pins::Upgrade;
 pub use users::UserChange;
 
 /// Why the file was not opened: DuckDB says so in words only.

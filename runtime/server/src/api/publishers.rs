@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use domain::Publisher;
 use jiff::Timestamp;
+use sandbox::artifact;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -36,7 +37,7 @@ pub(crate) async fn list_publishers(app: AppState) -> ApiResult<Json<Publishers>
 pub(crate) struct NewPublisher {
     /// For lists; unique.
     name: String,
-    /// The ed25519 public key, 64 hexadecimal digits.
+    /// The ed25519 public key: 64 hexadecimal digits, a line `ssh-ed25519 AAAA…` of OpenSSH, or PEM.
     public_key: String,
 }
 
@@ -97,16 +98,11 @@ fn check(new: &NewPublisher) -> ApiResult<Publisher> {
             ),
         ));
     }
-    let mut key = [0; 32];
-    hex::decode_to_slice(new.public_key.trim(), &mut key).map_err(|_| {
-        ApiError::invalid(
-            "key-invalid",
-            "`public_key` is not an ed25519 public key of 64 hexadecimal digits, as `sluice connector keygen` writes it into KEY.pub",
-        )
-    })?;
+    let public_key = artifact::parse_public_key(&new.public_key)
+        .map_err(|error| ApiError::invalid("key-invalid", format!("`public_key`: {error}")))?;
     Ok(Publisher {
         name: name.to_owned(),
-        public_key: hex::encode(key),
+        public_key,
         added_at: Timestamp::now(),
     })
 }

@@ -44,6 +44,8 @@ pub(crate) struct Capabilities {
     private_addresses: Vec<String>,
     /// Credential slots and the hosts that they are bound to.
     credentials: Vec<SlotBinding>,
+    /// The slot whose credential proves who sends webhooks.
+    webhook: Option<String>,
     /// DuckDB extensions that may attach remote databases.
     remote_extensions: Vec<String>,
     /// How much a run may use.
@@ -219,6 +221,19 @@ pub(crate) struct Publisher {
     added_at: String,
 }
 
+/// A version that a source left, and can go back to.
+#[derive(ToSchema)]
+pub(crate) struct Pin {
+    /// Counts for each source.
+    number: u64,
+    /// The digest of the version.
+    version: String,
+    /// When the source left it.
+    left_at: String,
+    /// The id of who moved it.
+    left_by: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,6 +329,13 @@ mod tests {
             name: String::new(),
             column_type: domain::ColumnType::Varchar,
             description: None,
+        });
+        alike::<Pin>(domain::Pin {
+            number: 1,
+            version: Digest::of(b""),
+            mark: Default::default(),
+            left_at: now,
+            left_by: None,
         });
         alike::<Publisher>(domain::Publisher {
             name: String::new(),

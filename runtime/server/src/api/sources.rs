@@ -65,7 +65,7 @@ pub(crate) async fn plan_source(app: AppState, Json(wish): Json<Wish>) -> ApiRes
         Ok(Json(Plan {
             connector: wish.connector,
             version: version.digest,
-            requested_lines: requested.beyond(&Capabilities::default()),
+            requested_lines: requested.lines(),
             requested,
             missing_credentials: slots
                 .filter(|slot| slot.required)
@@ -111,6 +111,8 @@ pub(crate) async fn create_source(
 }
 
 fn add(app: &App, new: NewSource) -> ApiResult<Source> {
+    // The version must not be collected before the source names it.
+    let _kept = app.components.keep();
     let version = find_version(app, &new.wish.connector, new.wish.version)?;
     let requested = ingest::plan(&version.manifest, &new.wish.settings)?;
     ingest::check_grant(&requested, &new.grant)?;
@@ -128,7 +130,7 @@ fn add(app: &App, new: NewSource) -> ApiResult<Source> {
 }
 
 /// The version that was named, or the newest trusted one.
-fn find_version(
+pub(crate) fn find_version(
     app: &App,
     connector: &ConnectorName,
     digest: Option<Digest>,
@@ -279,7 +281,8 @@ pub(crate) async fn put_credential(
     .await
 }
 
-fn on(source: &SourceName) -> String {
+/// How the audit names a source.
+pub(crate) fn on(source: &SourceName) -> String {
     format!("source:{source}")
 }
 

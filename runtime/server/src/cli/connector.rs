@@ -1,16 +1,16 @@
-//! `sluice connector`: the author's loop on files, and `push` to a server.
+//! `sluice connector`: the author's loop on files; what lies on a server is in `kept`.
+
+mod kept;
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use domain::manifest;
 use sandbox::artifact::{self, ArtifactError, Inspection, SigningKey};
-use serde_json::Value;
 
-use super::Remote;
-use super::client::text;
-use super::output::{CliError, CliResult, bytes, plain, say};
+use super::output::{CliError, CliResult, bytes, plain, print, say};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -51,20 +51,15 @@ pub(super) enum Command {
     Verify {
         /// The component
         file: PathBuf,
-        /// The publisher's KEY.pub, or its 64 hexadecimal digits
+        /// The publisher's KEY.pub, of `keygen`, OpenSSH or in PEM; or its 64 hexadecimal digits
         #[arg(long, value_name = "FILE|HEX")]
         public_key: String,
     },
-    /// Upload a signed component to a server
-    Push {
-        /// The component
-        file: PathBuf,
-        /// Also trust it, so that it may run
-        #[arg(long)]
-        trust: bool,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    /// Print the JSON Schema of manifests, for editors
+    Schema,
+    /// What lies on a server
+    #[command(flatten)]
+    Kept(kept::Command),
 }
 
 pub(super) fn connector(command: Command) -> CliResult<()> {
@@ -74,11 +69,11 @@ pub(super) fn connector(command: Command) -> CliResult<()> {
         Command::Sign { input, key, output } => sign(&input, &key, &output),
         Command::Inspect { file, json } => inspect(&file, json),
         Command::Verify { file, public_key } => verify(&file, &public_key),
-        Command::Push {
-            file,
-            trust,
-            remote,
-        } => super::wait(push(&file, trust, &remote)),
+        Command::Schema => {
+            print(&manifest::schema_text());
+            Ok(())
+        }
+        Command::Kept(command) => super::wait(kept::kept(command)),
     }
 }
 
@@ -119,8 +114,9 @@ fn write_new(path: &Path, mode: u32, content: &[u8]) -> CliResult<()> {
 
 fn build(dir: &Path, output: &Path) -> CliResult<()> {
     let component = artifact::build_connector(dir).map_err(refused)?;
-    write(output, &component)?;
     let found = artifact::inspect(&component).map_err(refused)?;
+    ingest::check_schema(&found.manifest.settings).map_err(|error| CliError::advised(&error))?;
+    write(output, &component)?;
     say(format!(
         "{}  {}, {}",
         output.display(),
@@ -197,48 +193,17 @@ fn verify(file: &Path, public_key: &str) -> CliResult<()> {
     Ok(())
 }
 
-async fn push(file: &Path, trust: bool, remote: &Remote) -> CliResult<()> {
-    let component = read(file)?;
-    let client = remote.client()?;
-    let version = client.upload("/api/connectors", component).await?;
-    let digest = text(&version, "digest").to_owned();
-    let what = format!(
-        "Connector `{}` {}",
-        text(&version, "name"),
-        text(&version, "version")
-    );
-    let signer = text(&version, "publisher");
-    if trust {
-        let path = format!("/api/connectors/{digest}/trust");
-        client.post(&path, &Value::Null).await?;
-        say(format!(
-            "{what}, signed by `{signer}`, is uploaded and trusted: {digest}"
-        ));
-    } else {
-        say(format!(
-            "{what}, signed by `{signer}`, is uploaded: {digest}"
-        ));
-        say("It runs once an admin trusts it: push it again with --trust.");
-    }
-    Ok(())
-}
-
-/// A public key from a file whose first word it is, or as it stands.
+/// A public key as it stands, or from a file.
 pub(super) fn read_public_key(text_or_file: &str) -> CliResult<String> {
-    let is_key = |text: &str| hex::decode(text).is_ok_and(|key| key.len() == 32);
-    if is_key(text_or_file) {
-        return Ok(text_or_file.to_ascii_lowercase());
+    if let Ok(key) = artifact::parse_public_key(text_or_file) {
+        return Ok(key);
     }
     let content = String::from_utf8(read(Path::new(text_or_file))?).unwrap_or_default();
-    match content.split_whitespace().next() {
-        Some(word) if is_key(word) => Ok(word.to_ascii_lowercase()),
-        _ => Err(CliError::new(format!(
-            "`{text_or_file}` does not begin with an ed25519 public key"
-        ))
-        .hint(
-            "pass the KEY.pub that `sluice connector keygen` wrote, or its 64 hexadecimal digits",
-        )),
-    }
+    artifact::parse_public_key(&content).map_err(|_| {
+        CliError::new(format!("`{text_or_file}` holds no ed25519 public key")).hint(
+            "pass the KEY.pub that `sluice connector keygen` or `ssh-keygen -t ed25519` wrote, a public key in PEM, or 64 hexadecimal digits",
+        )
+    })
 }
 
 fn read(path: &Path) -> CliResult<Vec<u8>> {
@@ -276,6 +241,11 @@ mod tests {
         let key = read_public_key(public.to_str().unwrap()).unwrap();
         assert_eq!(key, SigningKey::parse(&before).unwrap().public_hex());
         assert_eq!(read_public_key(&key.to_uppercase()).unwrap(), key);
+        // As `ssh-keygen -t ed25519` writes it.
+        let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGW6I2EcyYyCE1fYjEipNukW+f2+nc9409NLNDd5S51p me@host\n";
+        std::fs::write(&public, ssh).unwrap();
+        assert_eq!(read_public_key(public.to_str().unwrap()).unwrap().len(), 64);
+        assert!(read_public_key(ssh).is_ok());
         assert!(read_public_key(secret.to_str().unwrap()).is_err());
         assert!(read_public_key("/nowhere").is_err());
     }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Remote;
-use super::client::{list, text};
+use super::client::{list, segment, text};
 use super::connector::read_public_key;
 use super::output::{CliResult, print, say, table};
 
@@ -14,9 +14,17 @@ pub(super) enum Command {
     Add {
         /// For lists; unique
         name: String,
-        /// The KEY.pub that `sluice connector keygen` wrote, or its 64 hexadecimal digits
-        #[arg(long, value_name = "FILE|HEX")]
-        public_key: String,
+        /// The KEY.pub that `sluice connector keygen` or `ssh-keygen -t ed25519` wrote, a public key in PEM,
+        /// or 64 hexadecimal digits
+        #[arg(long, visible_alias = "public-key", value_name = "FILE|KEY")]
+        key: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Trust a publisher no more: what it signed does not run any longer
+    Remove {
+        /// The publisher
+        name: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -29,16 +37,19 @@ pub(super) enum Command {
 
 pub(super) async fn publisher(command: Command) -> CliResult<()> {
     match command {
-        Command::Add {
-            name,
-            public_key,
-            remote,
-        } => {
-            let key = read_public_key(&public_key)?;
+        Command::Add { name, key, remote } => {
+            let key = read_public_key(&key)?;
             let body = json!({"name": name, "public_key": key});
             remote.client()?.post("/api/publishers", &body).await?;
             say(format!(
                 "Publisher `{name}` is trusted. Its connectors may be uploaded now."
+            ));
+        }
+        Command::Remove { name, remote } => {
+            let path = format!("/api/publishers/{}", segment(&name));
+            remote.client()?.delete(&path).await?;
+            say(format!(
+                "Publisher `{name}` is trusted no more. What it signed does not run any longer."
             ));
         }
         Command::List { remote } => {

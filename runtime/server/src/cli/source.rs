@@ -1,5 +1,7 @@
 //! `sluice source`: shows what a source asks for before it is granted.
 
+mod moving;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::net::SocketAddr;
 
@@ -38,6 +40,9 @@ pub(super) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// What a source is granted, and how it moves between versions
+    #[command(flatten)]
+    Moving(moving::Command),
 }
 
 #[derive(Args)]
@@ -89,6 +94,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
             say(format!("Source `{name}` is removed, with its data."));
             Ok(())
         }
+        Command::Moving(command) => moving::moving(command).await,
     }
 }
 
@@ -141,9 +147,6 @@ fn describe(add: &Add, plan: &Value) {
         .iter()
         .filter_map(Value::as_str);
     let mut lines: Vec<_> = lines.map(plain).collect();
-    if lines.is_empty() {
-        lines.push("nothing beyond the usual limits".into());
-    }
     lines.extend(
         add.allow_private
             .iter()
@@ -211,7 +214,10 @@ async fn show(client: &Client) -> CliResult<()> {
                     .get(..12)
                     .unwrap_or_default()
                     .to_owned(),
-                last["state"].as_str().unwrap_or("never").to_owned(),
+                match source["enabled"].as_bool() {
+                    Some(false) => "disabled".into(),
+                    _ => last["state"].as_str().unwrap_or("never").to_owned(),
+                },
                 text(last, "queued_at").to_owned(),
             ]
         })

@@ -59,9 +59,14 @@ impl Fixture {
 
 /// The smallest component that has a manifest and the export.
 fn component() -> Vec<u8> {
+    component_with(&json!({}))
+}
+
+/// The same with this schema of its settings.
+fn component_with(settings: &serde_json::Value) -> Vec<u8> {
     let text = r#"(component (instance $i) (export "sluice:connector/pull@0.1.0" (instance $i)))"#;
     let manifest = json!({"wit": "0.1.0", "name": "files", "version": "1.0.0", "title": "Files",
-        "description": "", "worlds": ["source"], "settings": {}})
+        "description": "", "worlds": ["source"], "settings": settings})
     .to_string();
     let name = domain::manifest::SECTION;
     let mut section = vec![u8::try_from(name.len()).unwrap()];
@@ -165,4 +170,95 @@ fn another_engine_compiles_anew_and_records_it() {
     assert_eq!(fixture.compilations(), 2);
     let recorded = fixture.state.version(&version.digest).unwrap().unwrap();
     assert_eq!(recorded.compiled.unwrap().engine, "engine 2");
+}
+
+#[test]
+fn runs_that_find_another_engine_at_the_same_time_compile_once() {
+    let fixture = Fixture::new();
+    let version = fixture.store("engine 1").upload(&fixture.signed()).unwrap();
+    fixture.state.set_trusted(&version.digest, true).unwrap();
+    let newer = fixture.store("engine 2");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| newer.load(&version).unwrap());
+        }
+    });
+    assert_eq!(fixture.compilations(), 2);
+}
+
+#[test]
+fn the_same_upload_again_heals_what_was_altered_or_lost_on_disk() {
+    let fixture = Fixture::new();
+    let store = fixture.store("engine 1");
+    let bytes = fixture.signed();
+    let version = store.upload(&bytes).unwrap();
+    fixture.state.set_trusted(&version.digest, true).unwrap();
+    let compiled = store.load(&version).unwrap().compiled;
+    std::fs::write(&compiled, b"altered").unwrap();
+    std::fs::remove_file(store.file(&version.digest)).unwrap();
+    assert!(store.load(&version).is_err());
+    store.upload(&bytes).unwrap();
+    let component = store.load(&version).unwrap();
+    assert!(holds(&component.compiled, component.compiled_digest));
+    assert_eq!(fixture.compilations(), 2);
+}
+
+#[test]
+fn a_manifest_whose_settings_could_not_be_checked_is_refused_with_the_place() {
+    let fixture = Fixture::new();
+    let broken = component_with(&json!({"properties": {"a": {"type": "nonsense"}}}));
+    let signed = artifact::sign(&broken, &fixture.key).unwrap();
+    let error = fixture.store("engine 1").upload(&signed).unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("at /settings/properties/a/type"), "{told}");
+    assert_eq!(fixture.compilations(), 0);
+}
+
+#[test]
+fn a_collection_takes_what_nothing_needs_and_files_that_no_version_names() {
+    let fixture = Fixture::new();
+    let store = fixture.store("engine 1");
+    let upload = |number: u32| {
+        let bytes = component_with(&json!({"minProperties": number}));
+        let signed = artifact::sign(&bytes, &fixture.key).unwrap();
+        let version = store.upload(&signed).unwrap();
+        fixture.state.set_trusted(&version.digest, true).unwrap();
+        version
+    };
+    let (pinned, idle, newest) = (upload(0), upload(1), upload(2));
+    let source = domain::Source {
+        name: "shop".parse().unwrap(),
+        connector: "files".parse().unwrap(),
+        version: pinned.digest,
+        settings: json!({}),
+        granted: Default::default(),
+        enabled: true,
+        created_at: Timestamp::now(),
+    };
+    fixture.state.insert_source(&source).unwrap();
+    let folder = fixture.folder.path().join("connectors");
+    let stray = folder.join(format!(
+        "compiled/{}.cwasm",
+        Digest::of(b"of another engine")
+    ));
+    std::fs::write(&stray, b"12345").unwrap();
+    std::fs::write(folder.join("README"), b"somebody else's").unwrap();
+
+    let entry = |_: &Version| warehouse::AuditEntry::new("connector.collect");
+    let young = store.unneeded(pinned.uploaded_at).unwrap();
+    assert_eq!(young.versions, [], "what is new has its time");
+    let shown = store.unneeded(Timestamp::now()).unwrap();
+    let digests: Vec<_> = shown.versions.iter().map(|v| v.digest).collect();
+    assert_eq!(digests, [idle.digest]);
+    assert!(store.file(&idle.digest).exists(), "it was only shown");
+
+    let taken = store.collect(Timestamp::now(), entry).unwrap();
+    assert_eq!(taken.versions.len(), 1);
+    assert_eq!(taken.freed_bytes, shown.freed_bytes + 5);
+    assert!(!store.file(&idle.digest).exists() && !stray.exists());
+    assert!(folder.join("README").exists());
+    for version in [pinned, newest] {
+        store.load(&version).unwrap();
+    }
+    assert_eq!(fixture.compilations(), 3);
 }

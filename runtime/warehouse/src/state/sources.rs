@@ -57,14 +57,16 @@ impl State {
         })
     }
 
-    /// Removes a source and its credentials. Its runs stay, as the record of what happened.
+    /// Removes a source, its credentials and its way back. Its runs stay, as the record of what happened.
     ///
     /// # Errors
     /// [`StateError::NotFound`].
     pub fn delete_source(&self, name: &SourceName) -> Result<(), StateError> {
         self.write(|connection| {
             let key = params![name.as_str()];
-            connection.execute("DELETE FROM credentials WHERE source = ?", key)?;
+            for table in ["credentials", "pins", "moves"] {
+                connection.execute(&format!("DELETE FROM {table} WHERE source = ?"), key)?;
+            }
             match connection.execute("DELETE FROM sources WHERE name = ?", key)? {
                 0 => Err(StateError::missing("source", name)),
                 _ => Ok(()),
