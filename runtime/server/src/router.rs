@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
-    oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
+    bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
+    me, metrics, oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens,
+    users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -65,7 +66,11 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sources::plan_source))
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::get_source, sources::delete_source))
-        .routes(routes!(sources::put_credential))
+        .routes(routes!(credentials::list_credentials))
+        .routes(routes!(
+            credentials::put_credential,
+            credentials::delete_credential
+        ))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))
