@@ -14,9 +14,11 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod leaks;
 mod oidc;
 mod rbac;
 mod sandbox;
+mod schemes;
 mod sign_in;
 
 mod bad_data;

@@ -250,8 +250,7 @@ mod tests {
     fn each_shape_is_like_its_original() {
         let now = Timestamp::now();
         let limits = domain::Limits::default();
-        let binding = json!({"slot": "token", "scheme": "header", "header": "x", "prefix": "",
-            "hosts": ["a.org"]});
+        let binding = json!({"slot": "token", "scheme": "bearer", "hosts": ["a.org"]});
         let binding: domain::capability::SlotBinding = serde_json::from_value(binding).unwrap();
         let failure = domain::Failure {
             retry_after_seconds: Some(1),

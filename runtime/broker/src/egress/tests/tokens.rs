@@ -324,3 +324,25 @@ async fn a_token_goes_to_its_hosts_only() {
             .all(|request| !request.contains("authorization"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_beyond_the_places_wait_until_a_body_is_read() {
+    let server = Server::start(|_, _| page(200, "", "ok")).await;
+    let mut setup = Setup::to(server.address);
+    setup.capabilities.limits.requests_at_once = 1;
+    setup.timing.headers = Duration::from_secs(60);
+    let run = setup.build();
+    let held = run.get(&server.url("/1")).await.unwrap();
+    let url = server.url("/2");
+    let second = async {
+        let answer = run.get(&url).await.unwrap();
+        assert_eq!(server.seen().len(), 2);
+        drop(answer);
+    };
+    let first = async {
+        // The second cannot leave before this is read.
+        assert_eq!(server.seen().len(), 1);
+        whole(held).await.unwrap();
+    };
+    tokio::join!(second, first);
+}
