@@ -105,7 +105,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["broker", "identity", "server"]),
     ("jsonschema", &["ingest"]),
     ("argon2", &["identity"]),
-    ("governor", &["identity"]),
+    ("governor", &["broker", "identity"]),
     ("lettre", &["identity"]),
     ("wit-bindgen", &["sdk"]),
 ];

@@ -253,7 +253,7 @@ impl App {
 
     /// A client without a token.
     pub fn anonymous(&self) -> Client {
-        Client::new(&self.client.url, None)
+        Client::new(&self.client.url, None).watched_by(&self.client.leaks)
     }
 
     /// The command line, speaking to this server as its admin.
@@ -308,6 +308,17 @@ impl App {
         let children = children.collect::<String>();
         let pids = children.split_whitespace().flat_map(str::parse);
         pids.filter(|pid| !is_zombie(*pid)).collect()
+    }
+}
+
+/// Every server is searched for the credentials that were entered, when its test is done with it.
+impl Drop for App {
+    fn drop(&mut self) {
+        self.kill();
+        if !std::thread::panicking() {
+            let found = self.client.leaks.search(&self.data, &self.output());
+            assert!(found.is_empty(), "{}", found.join("\n"));
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Method;
 
+use crate::leaks::Leaks;
+
 /// An answer of the server.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -87,6 +89,8 @@ pub struct Client {
     pub url: String,
     /// What is sent as bearer token.
     pub token: Option<String>,
+    /// The credentials that were entered, and what was answered since.
+    pub leaks: Leaks,
 }
 
 impl Client {
@@ -100,7 +104,14 @@ impl Client {
             agent: config.into(),
             url: url.to_owned(),
             token,
+            leaks: Leaks::default(),
         }
+    }
+
+    /// The same, whose answers are searched for other credentials.
+    pub fn watched_by(mut self, leaks: &Leaks) -> Self {
+        self.leaks = leaks.clone();
+        self
     }
 
     /// Sends any request.
@@ -124,6 +135,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response, ureq::Error> {
+        self.leaks.entering(path, body);
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
@@ -149,6 +161,7 @@ impl Client {
             .with_config()
             .limit(1 << 30)
             .read_to_vec()?;
+        self.leaks.answered(path, &bytes);
         Ok(Response {
             status: answer.status().as_u16(),
             headers,
@@ -276,6 +289,7 @@ impl Client {
         let mut name = String::new();
         for line in BufReader::new(answer.into_body().into_reader()).lines() {
             let Ok(line) = line else { return };
+            self.leaks.answered("the events of a run", line.as_bytes());
             if let Some(event) = line.strip_prefix("event:") {
                 name = event.trim().to_owned();
             } else if let Some(data) = line.strip_prefix("data:") {

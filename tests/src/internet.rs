@@ -24,12 +24,18 @@ pub struct Seen {
     pub target: String,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    body: String,
 }
 
 impl Seen {
     /// The path without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The body as text, no more of it than tests send.
+    pub fn body(&self) -> &str {
+        &self.body
     }
 
     /// A header's value.
@@ -61,8 +67,10 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    body: String,
 ) -> Response {
     let seen = Seen {
+        body,
         method: method.to_string(),
         target: uri
             .path_and_query()

@@ -10,6 +10,7 @@ pub mod artifacts;
 pub mod client;
 pub mod files;
 pub mod internet;
+pub mod leaks;
 pub mod mailbox;
 pub mod people;
 pub mod provider;
@@ -19,6 +20,7 @@ pub use app::{App, Options};
 pub use artifacts::{Key, component, shown, sluice, without_digests};
 pub use client::{Client, Response, outcome};
 pub use internet::Internet;
+pub use leaks::Leaks;
 
 /// Waits for what must come, looking again and again; gives up after a minute.
 #[track_caller]

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::egress::client::words;
+use crate::egress::pace::Turns;
 use crate::journal::Journal;
 use crate::redact::StreamRedactor;
 use crate::stop::Stop;
@@ -67,6 +68,8 @@ pub(crate) struct Flow {
     pub(crate) bytes_in: u64,
     pub(crate) journal: Journal,
     pub(crate) stop: Stop,
+    /// Held until the body is at its end or nobody reads it any more.
+    pub(crate) _turns: Turns,
 }
 
 impl Flow {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::Failure;
 use domain::run::Level;
-use reqwest::{Method, Response};
+use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::{BodyReader, Coding, Flow};
@@ -20,20 +20,27 @@ use crate::stop::Stop;
 mod attempt;
 pub(crate) mod client;
 pub(crate) mod credentials;
+mod exchange;
 pub(crate) mod gate;
 mod headers;
+pub(crate) mod pace;
 mod redirect;
 pub(crate) mod resolve;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod token;
+pub(crate) mod tokens;
 
-use attempt::Miss;
+use attempt::{Miss, Sent};
 use client::Clients;
 use credentials::Credentials;
+use domain::ports::Credentials as Keeper;
 use gate::Gate;
+use pace::Paces;
 use redirect::Hop;
 use resolve::Resolver;
+use tokens::Tokens;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +94,9 @@ pub(crate) struct Egress {
     credentials: Credentials,
     resolver: Resolver,
     clients: Clients,
+    tokens: Arc<Tokens>,
+    paces: Arc<Paces>,
+    keeper: Arc<dyn Keeper>,
     timing: Timing,
     journal: Journal,
     stop: Stop,
@@ -98,6 +108,9 @@ pub(crate) struct Parts {
     pub(crate) credentials: Credentials,
     pub(crate) lookup: Arc<dyn resolve::Lookup>,
     pub(crate) clients: Clients,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) paces: Arc<Paces>,
+    pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) timing: Timing,
     pub(crate) journal: Journal,
     pub(crate) stop: Stop,
@@ -110,6 +123,9 @@ impl Egress {
             credentials: parts.credentials,
             resolver: Resolver::new(parts.lookup),
             clients: parts.clients,
+            tokens: parts.tokens,
+            paces: parts.paces,
+            keeper: parts.keeper,
             timing: parts.timing,
             journal: parts.journal,
             stop: parts.stop,
@@ -131,10 +147,10 @@ impl Egress {
         };
         for _ in 0..=redirect::MOST {
             self.count_request()?;
-            let response = self.settle(&hop, deadline).await?;
-            match redirect::next(&hop, &response)? {
+            let sent = self.settle(&hop, deadline).await?;
+            match redirect::next(&hop, &sent.response)? {
                 Some(next) => hop = next,
-                None => return self.answer(response),
+                None => return self.answer(sent),
             }
         }
         Err(Failure::upstream(format!(
@@ -156,11 +172,24 @@ impl Egress {
 
     /// Tries until there is an answer, or none to hope for. An answer that asks to come back later is
     /// an answer too when all tries are used up.
-    async fn settle(&self, hop: &Hop, deadline: Instant) -> Result<Response, Failure> {
+    async fn settle(&self, hop: &Hop, deadline: Instant) -> Result<Sent, Failure> {
         let mut tries = retry::Tries::new(&hop.method, &self.timing);
+        let mut renewed = false;
         loop {
             let outcome = self.attempt(hop, deadline).await;
-            let Some(wait) = tries.wait_after(&outcome) else {
+            // A token may end before its time. What was refused was not done, whatever its method.
+            if let Ok(sent) = &outcome
+                && sent.response.status() == StatusCode::UNAUTHORIZED
+                && !sent.tokens.is_empty()
+                && !renewed
+            {
+                renewed = true;
+                for token in &sent.tokens {
+                    token.spoil().await;
+                }
+                continue;
+            }
+            let Some(wait) = tries.wait_after(outcome.as_ref().map(|sent| &sent.response)) else {
                 return outcome.map_err(|miss| miss.failure);
             };
             if Instant::now() + wait >= deadline {
@@ -178,9 +207,9 @@ impl Egress {
         }
     }
 
-    fn log_retry(&self, hop: &Hop, outcome: &Result<Response, Miss>, wait: Duration) {
+    fn log_retry(&self, hop: &Hop, outcome: &Result<Sent, Miss>, wait: Duration) {
         let what = match outcome {
-            Ok(response) => format!("answered {}", response.status().as_u16()),
+            Ok(sent) => format!("answered {}", sent.response.status().as_u16()),
             Err(miss) => miss.decision.clone(),
         };
         let host = hop.url.host_str().unwrap_or_default();
@@ -194,7 +223,10 @@ impl Egress {
         );
     }
 
-    fn answer(&self, response: Response) -> Result<Answer, Failure> {
+    fn answer(&self, sent: Sent) -> Result<Answer, Failure> {
+        let Sent {
+            response, turns, ..
+        } = sent;
         let coding = Coding::of(response.headers())?;
         let status = response.status().as_u16();
         let headers = headers::for_component(response.headers(), coding, self.journal.redactor());
@@ -203,6 +235,7 @@ impl Egress {
             bytes_in: self.gate.limits().bytes_in,
             journal: self.journal.clone(),
             stop: self.stop.clone(),
+            _turns: turns,
         };
         Ok(Answer {
             status,

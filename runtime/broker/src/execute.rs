@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::ports::{Ended, Job, Outcome};
 use domain::protocol::Start;
 use domain::run::{Counts, Level, Operation};
-use domain::{Cancel, Failure, Limits};
+use domain::{Cancel, Failure, Limits, Secret, SlotName, credential};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -44,8 +44,12 @@ impl Drop for Background {
 pub(crate) fn execute(broker: &Broker, mut job: Job) -> (Counts, Result<Outcome, Ended>) {
     // Whatever was granted; it also keeps points in time computable.
     let limits = &mut job.capabilities.limits;
-    *limits = limits.at_most(Limits::MAXIMUM);
-    let redactor = match Redactor::new(job.credentials.values()) {
+    *limits = limits.at_most(Limits {
+        requests_per_second: broker.config.requests_per_second,
+        requests_at_once: broker.config.requests_at_once,
+        ..Limits::MAXIMUM
+    });
+    let redactor = match Redactor::new(&secrets(&job)) {
         Ok(redactor) => redactor,
         Err(error) => {
             let failure = Failure::bug(format!("the credentials cannot be redacted: {error}"));
@@ -60,6 +64,19 @@ pub(crate) fn execute(broker: &Broker, mut job: Job) -> (Counts, Result<Outcome,
     drop(telling);
     journal.finish();
     (journal.counts(), result)
+}
+
+/// Every credential of a run, and its parts.
+fn secrets(job: &Job) -> Vec<Secret> {
+    let bindings = &job.capabilities.credentials;
+    let parts = |(slot, value): (&SlotName, &Secret)| match bindings
+        .iter()
+        .find(|binding| binding.slot == *slot)
+    {
+        Some(binding) => credential::secrets(&binding.scheme, value),
+        None => vec![value.clone()],
+    };
+    job.credentials.iter().flat_map(parts).collect()
 }
 
 /// A defect of the host ends this run, and nothing else.
@@ -125,6 +142,9 @@ fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<
         gate: Gate::new(job.source, job.capabilities),
         lookup: broker.lookup.clone(),
         clients,
+        tokens: broker.tokens.clone(),
+        paces: broker.paces.clone(),
+        keeper: job.keeper,
         timing: broker.timing,
         journal: journal.clone(),
         stop: stop.clone(),

@@ -25,12 +25,15 @@ mod stop;
 #[cfg(test)]
 mod testing;
 pub mod vault;
+pub mod webhook;
 
 pub use egress::client::TlsError;
 pub use vault::{KeyError, KeyOrigin, MasterKey, Vault, VaultError};
 
 use egress::Timing;
+use egress::pace::Paces;
 use egress::resolve::{Lookup, System};
+use egress::tokens::Tokens;
 
 /// How a broker is set up.
 #[derive(Debug, Clone)]
@@ -45,6 +48,10 @@ pub struct BrokerConfig {
     pub user_agent: String,
     /// Certificates in PEM that are trusted beside the system's.
     pub extra_ca: Option<Vec<u8>>,
+    /// The most requests a second of one source, and of all who use one credential, whatever was granted.
+    pub requests_per_second: u32,
+    /// The most requests of these that are on their way at once.
+    pub requests_at_once: u32,
     /// Whether a run fails where the kernel cannot confine the runner fully.
     pub require_confinement: bool,
 }
@@ -72,6 +79,8 @@ pub struct Broker {
     places: Arc<Semaphore>,
     compilers: Semaphore,
     timing: Timing,
+    tokens: Arc<Tokens>,
+    paces: Arc<Paces>,
     lookup: Arc<dyn Lookup>,
 }
 
@@ -106,6 +115,8 @@ impl Broker {
             // Compilers use all processors; two at once would only slow each other down.
             compilers: Semaphore::new(1),
             timing: Timing::default(),
+            tokens: Arc::default(),
+            paces: Arc::default(),
             lookup: Arc::new(System),
             config,
         })

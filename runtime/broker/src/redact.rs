@@ -2,23 +2,37 @@
 //! echo what they are sent, in bodies, headers and error texts.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 use bytes::{Bytes, BytesMut};
-use domain::{Failure, Secret};
+use domain::{Digest, Failure, Secret};
 
 mod forms;
 
 /// What stands for a credential in texts. Says nothing of its length.
 const BLANK: &str = "[redacted]";
 
-/// Knows the credentials of one run in every form in which they usually come back. Cheap to clone,
-/// and free of cost where the run has none.
-#[derive(Clone, Debug)]
-pub(crate) struct Redactor(Option<Arc<Matcher>>);
+/// Knows the credentials of one run in every form in which they usually come back, and the tokens that
+/// the host gets for them while the run goes on. Clones know what any of them learns; free of cost where
+/// the run has none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Redactor(Arc<RwLock<Known>>);
 
-#[derive(Debug)]
+#[derive(Default)]
+struct Known {
+    secrets: HashSet<Digest>,
+    patterns: BTreeSet<Vec<u8>>,
+    matcher: Option<Arc<Matcher>>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Known(…)")
+    }
+}
+
 struct Matcher {
     automaton: AhoCorasick,
     longest: usize,
@@ -29,25 +43,37 @@ impl Redactor {
     pub(crate) fn new<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
     ) -> Result<Self, BuildError> {
-        let mut patterns: Vec<Vec<u8>> = secrets
-            .into_iter()
-            .flat_map(|secret| forms::of(secret.expose()))
-            .collect();
-        patterns.sort();
-        patterns.dedup();
-        let Some(longest) = patterns.iter().map(Vec::len).max() else {
-            return Ok(Self(None));
-        };
-        // Where one form holds another, the longer one must go as a whole.
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&patterns)?;
-        Ok(Self(Some(Arc::new(Matcher { automaton, longest }))))
+        let redactor = Self::default();
+        redactor.learn(secrets)?;
+        Ok(redactor)
+    }
+
+    /// From now on these are blanked too, also in bodies that flow already.
+    pub(crate) fn learn<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = &'a Secret>,
+    ) -> Result<(), BuildError> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.patterns.len();
+        for secret in secrets {
+            if known.secrets.insert(Digest::of(secret.expose())) {
+                known.patterns.extend(forms::of(secret.expose()));
+            }
+        }
+        if known.patterns.len() > before {
+            known.matcher = Some(Arc::new(Matcher::new(&known.patterns)?));
+        }
+        Ok(())
+    }
+
+    fn matcher(&self) -> Option<Arc<Matcher>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.matcher.clone()
     }
 
     /// A text without credentials.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(matcher) = &self.0 else {
+        let Some(matcher) = self.matcher() else {
             return Cow::Borrowed(text);
         };
         if !matcher.automaton.is_match(text) {
@@ -79,7 +105,7 @@ impl Redactor {
     /// For a body that comes in pieces.
     pub(crate) fn stream(&self) -> StreamRedactor {
         StreamRedactor {
-            matcher: self.0.clone(),
+            redactor: self.clone(),
             held: BytesMut::new(),
         }
     }
@@ -89,15 +115,28 @@ impl Redactor {
 /// overwritten byte by byte, so that lengths and offsets in the body stay true.
 #[derive(Debug)]
 pub(crate) struct StreamRedactor {
-    matcher: Option<Arc<Matcher>>,
+    redactor: Redactor,
     /// The end of what came so far, where a credential may have begun.
     held: BytesMut,
+}
+
+impl Matcher {
+    fn new(patterns: &BTreeSet<Vec<u8>>) -> Result<Self, BuildError> {
+        // Where one form holds another, the longer one must go as a whole.
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns)?;
+        Ok(Self {
+            automaton,
+            longest: patterns.iter().map(Vec::len).max().unwrap_or(1),
+        })
+    }
 }
 
 impl StreamRedactor {
     /// Takes the next piece; returns what is known to be clean by now, perhaps nothing.
     pub(crate) fn push(&mut self, piece: Bytes) -> Bytes {
-        let Some(matcher) = &self.matcher else {
+        let Some(matcher) = &self.redactor.matcher() else {
             return piece;
         };
         let mut bytes = std::mem::take(&mut self.held);
@@ -112,7 +151,7 @@ impl StreamRedactor {
     /// The rest, when the body is at its end.
     pub(crate) fn finish(&mut self) -> Bytes {
         let mut bytes = std::mem::take(&mut self.held);
-        if let Some(matcher) = &self.matcher {
+        if let Some(matcher) = &self.redactor.matcher() {
             let end = bytes.len();
             blank(matcher, &mut bytes, end);
         }
@@ -139,92 +178,4 @@ fn blank(matcher: &Matcher, bytes: &mut [u8], settled: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const CANARY: &str = "cAn4ry-5f/e1+8b~02";
-
-    fn redactor(values: &[&str]) -> Redactor {
-        let secrets: Vec<Secret> = values.iter().map(|value| Secret::new(*value)).collect();
-        Redactor::new(&secrets).unwrap()
-    }
-
-    fn streamed(redactor: &Redactor, body: &[u8], cuts: &[usize]) -> Vec<u8> {
-        let mut stream = redactor.stream();
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
-        cuts.extend([0, body.len()]);
-        cuts.sort_unstable();
-        let mut out = Vec::new();
-        for pair in cuts.windows(2) {
-            out.extend(stream.push(Bytes::copy_from_slice(&body[pair[0]..pair[1]])));
-        }
-        out.extend(stream.finish());
-        out
-    }
-
-    #[test]
-    fn without_credentials_a_piece_passes_as_it_is() {
-        let mut stream = redactor(&[]).stream();
-        let piece = Bytes::from_static(b"abc");
-        assert_eq!(stream.push(piece.clone()).as_ptr(), piece.as_ptr());
-        assert!(stream.finish().is_empty());
-    }
-
-    #[test]
-    fn a_longer_form_goes_as_a_whole() {
-        let redactor = redactor(&["secret", "secret-and-more"]);
-        assert_eq!(redactor.text("a secret-and-more b"), "a [redacted] b");
-        assert_eq!(redactor.text("a secret-and b"), "a [redacted]-and b");
-        assert_eq!(
-            streamed(&redactor, b"secret-and-more", &[6, 10]),
-            b"***************"
-        );
-        assert_eq!(
-            streamed(&redactor, b"secret-and-less", &[6, 10]),
-            b"******-and-less"
-        );
-    }
-
-    #[test]
-    fn a_failure_is_cleaned_and_keeps_its_kind() {
-        let failure = Failure::auth(format!("401 for token {CANARY}!"));
-        let clean = redactor(&[CANARY]).failure(failure);
-        assert_eq!(clean, Failure::auth("401 for token [redacted]!"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_form_survives_any_split(
-            head in proptest::collection::vec(any::<u8>(), 0..40),
-            tail in proptest::collection::vec(any::<u8>(), 0..40),
-            which in any::<prop::sample::Index>(),
-            cuts in proptest::collection::vec(any::<usize>(), 0..8),
-        ) {
-            let forms: Vec<Vec<u8>> = forms::of(CANARY.as_bytes()).into_iter().collect();
-            let form = which.get(&forms);
-            let body = [head.as_slice(), form, &tail].concat();
-            let clean = streamed(&redactor(&[CANARY]), &body, &cuts);
-            prop_assert_eq!(clean.len(), body.len());
-            prop_assert!(!clean.windows(form.len()).any(|window| window == form.as_slice()));
-        }
-
-        #[test]
-        fn what_holds_no_credential_is_left_alone(
-            body in proptest::collection::vec(any::<u8>(), 0..200),
-            cuts in proptest::collection::vec(any::<usize>(), 0..8),
-        ) {
-            prop_assert_eq!(streamed(&redactor(&[CANARY]), &body, &cuts), body);
-        }
-
-        #[test]
-        fn a_stream_is_blanked_the_same_however_it_is_cut(
-            body in "[ab]{0,60}",
-            cuts in proptest::collection::vec(any::<usize>(), 0..12),
-        ) {
-            let redactor = redactor(&["abab", "ababba", "bbbb"]);
-            let whole = streamed(&redactor, body.as_bytes(), &[]);
-            prop_assert_eq!(streamed(&redactor, body.as_bytes(), &cuts), whole);
-        }
-    }
-}
+mod tests;

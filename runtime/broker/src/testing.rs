@@ -1,9 +1,11 @@
 //! What the tests of this crate share: an observer that remembers, and a small web server.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use domain::ports::Observer;
+use domain::ports::{Credentials, Observer};
 use domain::run::{EgressRow, Level, Progress};
+use domain::{Failure, Secret, SlotName, SourceName};
 
 pub(crate) mod server;
 pub(crate) mod stage;
@@ -52,6 +54,27 @@ impl Observer for Heard {
 
     fn egress(&self, row: &EgressRow) {
         self.egress.lock().unwrap().push(row.clone());
+    }
+}
+
+/// Remembers what took the place of which credential.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(pub(crate) Mutex<Vec<(Secret, Secret)>>);
+
+impl Credentials for Kept {
+    fn credentials(&self, _: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure> {
+        Ok(BTreeMap::new())
+    }
+
+    fn replace(
+        &self,
+        _: &SourceName,
+        _: &SlotName,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<(), Failure> {
+        self.0.lock().unwrap().push((old.clone(), new.clone()));
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use domain::Secret;
 use thiserror::Error;
 
 pub mod key;
+pub mod rotate;
 
 pub use key::{KeyError, KeyOrigin, MasterKey};
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::host_rule::HostRule;
 use crate::limits::Limits;
-use crate::manifest::{Manifest, ManifestError, Scheme, expand_all};
+use crate::manifest::{Manifest, ManifestError, Scheme, expand_all, expand_scheme};
 use crate::names::SlotName;
 
 /// A credential slot and the hosts that its value is sent to.
@@ -57,7 +57,7 @@ impl Capabilities {
             .map(|slot| {
                 Ok(SlotBinding {
                     slot: slot.name.clone(),
-                    scheme: slot.scheme.clone(),
+                    scheme: expand_scheme(&slot.scheme, settings)?,
                     hosts: expand_all(&slot.hosts, settings)?,
                 })
             })
@@ -82,6 +82,12 @@ impl Capabilities {
         }
         for binding in &self.credentials {
             let known = granted.credentials.iter().find(|g| g.slot == binding.slot);
+            // A token endpoint learns the credential too, whatever hosts see its tokens.
+            if let Some(told) = binding.scheme.told()
+                && known.is_none_or(|g| g.scheme != binding.scheme)
+            {
+                lines.push(format!("credential `{}` {told}", binding.slot));
+            }
             for rule in &binding.hosts {
                 let covered = known.is_some_and(|g| {
                     g.scheme == binding.scheme && g.hosts.iter().any(|h| h.covers(rule))
@@ -113,6 +119,16 @@ impl Capabilities {
             ("bytes received", asked.bytes_in, given.bytes_in),
             ("rows", asked.rows, given.rows),
             ("requests", asked.requests, given.requests),
+            (
+                "requests a second",
+                asked.requests_per_second.into(),
+                given.requests_per_second.into(),
+            ),
+            (
+                "requests at once",
+                asked.requests_at_once.into(),
+                given.requests_at_once.into(),
+            ),
             ("bytes of log", asked.log_bytes, given.log_bytes),
         ] {
             if asked > given {
@@ -187,6 +203,32 @@ mod tests {
         let granted = egress(&["b.org", "c.org"]);
         assert_eq!(asked.effective(&granted).egress, egress(&["b.org"]).egress);
         assert_eq!(asked.beyond(&granted), ["egress to a.org"]);
+    }
+
+    #[test]
+    fn another_token_endpoint_or_scope_is_more_than_was_granted() {
+        let with = |scheme: Value| Capabilities {
+            credentials: vec![SlotBinding {
+                slot: SlotName::parse("key").unwrap(),
+                scheme: serde_json::from_value(scheme).unwrap(),
+                hosts: vec![HostRule::parse("a.org").unwrap()],
+            }],
+            ..Default::default()
+        };
+        let scheme = |url: &str, scopes: &[&str]| serde_json::json!({"scheme": "oauth2-client-credentials", "token_url": url, "scopes": scopes});
+        let granted = with(scheme("https://id.a.org/t", &["read"]));
+        assert_eq!(granted.beyond(&granted), [""; 0]);
+        for asked in [
+            scheme("https://evil.org/t", &["read"]),
+            scheme("https://id.a.org/t", &["write"]),
+        ] {
+            let asked = with(asked);
+            assert!(
+                asked.beyond(&granted)[0]
+                    .starts_with("credential `key` exchanged for a token for ")
+            );
+            assert!(asked.effective(&granted).credentials.is_empty());
+        }
     }
 
     #[test]

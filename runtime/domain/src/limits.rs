@@ -20,6 +20,10 @@ pub struct Limits {
     pub rows: u64,
     /// Requests, not counting the host's retries.
     pub requests: u64,
+    /// Requests a second, retries included, shared by all who use one credential.
+    pub requests_per_second: u32,
+    /// Requests whose answer is still on its way, shared likewise.
+    pub requests_at_once: u32,
     /// Bytes of the run's log; lines beyond are counted and left out.
     pub log_bytes: u64,
 }
@@ -33,6 +37,8 @@ impl Default for Limits {
             bytes_in: 64 << 30,
             rows: 2_000_000_000,
             requests: 1_000_000,
+            requests_per_second: 50,
+            requests_at_once: 16,
             log_bytes: 1 << 20,
         }
     }
@@ -47,6 +53,8 @@ impl Limits {
         bytes_in: 1 << 42,
         rows: 1 << 40,
         requests: 100_000_000,
+        requests_per_second: 1_000,
+        requests_at_once: 64,
         log_bytes: 16 << 20,
     };
 
@@ -60,6 +68,8 @@ impl Limits {
             bytes_in: self.bytes_in.min(other.bytes_in),
             rows: self.rows.min(other.rows),
             requests: self.requests.min(other.requests),
+            requests_per_second: self.requests_per_second.min(other.requests_per_second),
+            requests_at_once: self.requests_at_once.min(other.requests_at_once),
             log_bytes: self.log_bytes.min(other.log_bytes),
         }
     }

@@ -14,6 +14,8 @@ use url::Url;
 use crate::host_rule::HostRule;
 use crate::limits::Limits;
 use crate::names::{ConnectorName, SlotName};
+pub use crate::scheme::Scheme;
+use crate::scheme::read_token_url;
 
 pub use schema::schema_text;
 
@@ -53,20 +55,6 @@ pub enum ManifestError {
     },
 }
 
-/// How the host presents a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "scheme", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Scheme {
-    /// As the value of a header, behind an optional prefix such as `Token `.
-    Header {
-        /// The header's name.
-        header: String,
-        /// What stands before the value.
-        #[serde(default)]
-        prefix: String,
-    },
-}
-
 /// A place for a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
@@ -77,7 +65,8 @@ pub struct Slot {
     /// Whether the connector works without it.
     #[serde(default)]
     pub required: bool,
-    /// The hosts that it is sent to; may refer to settings like `egress`.
+    /// The hosts that it is sent to; may refer to settings like `egress`. None for `hmac`.
+    #[serde(default)]
     pub hosts: Vec<String>,
     /// How it is presented.
     #[serde(flatten)]
@@ -172,16 +161,8 @@ impl Manifest {
             );
         }
         for slot in &self.credentials {
-            let Scheme::Header { header, .. } = &slot.scheme;
-            if header.is_empty()
-                || !header
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-            {
-                return wrong(
-                    "credentials",
-                    format!("`{}` is not a header name", header.escape_debug()),
-                );
+            if let Err(reason) = slot.scheme.check() {
+                return wrong("credentials", format!("slot `{}`: {reason}", slot.name));
             }
         }
         check::check(self)
@@ -242,6 +223,44 @@ fn expand(line: &str, settings: &Value) -> Result<Vec<HostRule>, ManifestError> 
     Ok(rules)
 }
 
+/// A slot's scheme with these settings in its token endpoint.
+pub fn expand_scheme(scheme: &Scheme, settings: &Value) -> Result<Scheme, ManifestError> {
+    let Some(line) = scheme.token_url() else {
+        return Ok(scheme.clone());
+    };
+    let bad = |reason: String| ManifestError::Placeholder {
+        line: line.to_owned(),
+        reason,
+    };
+    let url = match line.split_once("{settings.") {
+        None => line.to_owned(),
+        Some((head, rest)) => {
+            let (path, tail) = rest
+                .split_once('}')
+                .ok_or_else(|| bad("a brace is not closed".into()))?;
+            let mut values = Vec::new();
+            collect(settings, path, &mut values);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
+            match values.as_slice() {
+                // Dots alone would climb out of the path.
+                [value]
+                    if value.contains(|c: char| c.is_ascii_alphanumeric())
+                        && value.chars().all(plain) =>
+                {
+                    format!("{head}{value}{tail}")
+                }
+                _ => {
+                    return Err(bad(
+                        "it takes one setting of letters, digits and `-.:_`".into()
+                    ));
+                }
+            }
+        }
+    };
+    read_token_url(&url).map_err(bad)?;
+    Ok(scheme.clone().with_token_url(url))
+}
+
 fn collect<'a>(value: &'a Value, path: &str, found: &mut Vec<&'a str>) {
     if path.is_empty() {
         found.extend(value.as_str());
@@ -291,6 +310,27 @@ mod tests {
             ["http://b.org:81", "a.org"]
         );
         assert!(rules("{settings.url}", &json!({"url": "file:///etc/passwd"})).is_err());
+    }
+
+    #[test]
+    fn a_setting_fills_a_part_of_a_token_endpoint_and_leaves_it_one() {
+        let scheme: Scheme = serde_json::from_value(
+            json!({"scheme": "oauth2-refresh", "token_url": "https://login.example.com/{settings.tenant}/token"}),
+        )
+        .unwrap();
+        let filled = |tenant: Value| expand_scheme(&scheme, &json!({"tenant": tenant}));
+        let url = filled(json!("a-1")).unwrap();
+        assert_eq!(url.token_url(), Some("https://login.example.com/a-1/token"));
+        for bad in [
+            json!(".."),
+            json!("a/b"),
+            json!("@evil.org"),
+            json!("%2e"),
+            json!(7),
+            json!(null),
+        ] {
+            assert!(filled(bad.clone()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub struct Job {
     pub capabilities: Capabilities,
     /// The credentials that were entered, by slot.
     pub credentials: BTreeMap<SlotName, Secret>,
+    /// Who keeps a credential that the service replaced during the run.
+    pub keeper: Arc<dyn Credentials>,
     /// What to run.
     pub component: Component,
     /// Cursors before the run.
@@ -195,6 +197,16 @@ pub trait Store: Send + Sync {
 pub trait Credentials: Send + Sync {
     /// The credentials of a source by slot.
     fn credentials(&self, source: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure>;
+
+    /// Stores what the service gave in the place of `old`, such as a new refresh token. Does nothing
+    /// where somebody entered another value meanwhile.
+    fn replace(
+        &self,
+        source: &SourceName,
+        slot: &SlotName,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<(), Failure>;
 }
 
 /// Finds the component of a version and proves that it may run: signature, trust and compiled form

@@ -176,6 +176,7 @@ fn job(
         settings: source.settings,
         capabilities,
         credentials,
+        keeper: ports.credentials.clone(),
         component,
         stage,
         observer: live.clone(),

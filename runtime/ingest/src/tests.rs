@@ -82,6 +82,10 @@ impl Credentials for Fake {
     fn credentials(&self, _: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure> {
         Ok(BTreeMap::new())
     }
+
+    fn replace(&self, _: &SourceName, _: &SlotName, _: &Secret, _: &Secret) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// Ends a run as the test says, once the test says it.

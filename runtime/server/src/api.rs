@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod catalog;
 pub(crate) mod connectors;
+pub(crate) mod credentials;
 pub(crate) mod data;
 pub(crate) mod events;
 pub(crate) mod grants;

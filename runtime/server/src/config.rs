@@ -30,7 +30,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use auth::{Auth, Bootstrap};
-pub(crate) use engine::{Audit, CredentialsKey, Log, LogFormat, Queries, Runs, Storage};
+pub(crate) use engine::{Audit, CredentialsKey, Egress, Log, LogFormat, Queries, Runs, Storage};
 pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
@@ -58,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) mail: Mail,
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
+    pub(crate) egress: Egress,
     pub(crate) queries: Queries,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
@@ -82,6 +83,7 @@ impl Default for Config {
             mail: Mail::default(),
             storage: Storage::default(),
             runs: Runs::default(),
+            egress: Egress::default(),
             queries: Queries::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),
@@ -109,6 +111,28 @@ impl Config {
 /// The master key of the environment, which wins over the file.
 pub(crate) fn master_key() -> Option<Secret> {
     std::env::var("SLUICE_MASTER_KEY").ok().map(Secret::new)
+}
+
+/// The key before, where the environment gives both: what it sealed is sealed anew at the start.
+pub(crate) fn previous_master_key() -> Option<Secret> {
+    std::env::var("SLUICE_MASTER_KEY_PREVIOUS")
+        .ok()
+        .map(Secret::new)
+}
+
+/// A variable of the environment that an admin may take a credential from.
+pub(crate) fn credential_variable(prefix: &str, name: &str) -> Result<Secret, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !name.starts_with(prefix) || name.len() > 256 || !name.chars().all(plain) {
+        let shown: String = name.chars().take(64).collect();
+        return Err(format!(
+            "credentials are taken only from variables that begin with `{prefix}`, letters, digits and underscores; `{}` is none; `credentials.variable_prefix` in the configuration sets how they begin",
+            shown.escape_debug()
+        ));
+    }
+    std::env::var(name).map(Secret::new).map_err(|_| {
+        format!("the environment variable `{name}` is not set for the server; set it and restart the server")
+    })
 }
 
 /// The text of a file, of which no more is read than a configuration can have.

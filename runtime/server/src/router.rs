@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, lifecycle,
-    me, metrics, oidc, packages, publishers, query, runs, sessions, shapes, signin, sources, sync,
-    tokens,
+    bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
+    lifecycle, me, metrics, oidc, packages, publishers, query, runs, sessions, shapes, signin,
+    sources, sync, tokens,
     users,
 };
 use crate::app::AppState;
@@ -68,7 +68,11 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sources::plan_source))
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::get_source, sources::delete_source))
-        .routes(routes!(sources::put_credential))
+        .routes(routes!(credentials::list_credentials))
+        .routes(routes!(
+            credentials::put_credential,
+            credentials::delete_credential
+        ))
         .routes(routes!(
             lifecycle::get_source_grant,
             lifecycle::grant_source

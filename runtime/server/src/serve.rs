@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use broker::{Broker, BrokerConfig, KeyOrigin, MasterKey, Vault};
+use broker::{Broker, BrokerConfig, KeyOrigin};
 
 use ingest::{Ingest, Ports};
 use tokio::net::TcpListener;
@@ -23,9 +23,9 @@ use crate::auth::rules::Rules;
 use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::components::ComponentStore;
-use crate::config::{self, Config, Runs};
+use crate::config::Config;
 use crate::control;
-use crate::credentials::CredentialStore;
+use crate::credentials::{CredentialStore, Keys};
 use crate::error::chain;
 use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
@@ -77,7 +77,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
-    let broker = Arc::new(open_broker(&config.runs, handle)?);
+    let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
     let ingest = Ingest::new(Ports {
@@ -126,31 +126,29 @@ fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
 }
 
 fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<CredentialStore> {
-    let file = &config.master_key_file();
-    let given = config::master_key();
-    let given = given
-        .as_ref()
-        .and_then(|key| std::str::from_utf8(key.expose()).ok());
-    let (key, origin) =
-        MasterKey::from_env_or_file(given, file).map_err(|error| CliError::advised(&error))?;
+    let keys = Keys::of(config.master_key_file());
+    let store = CredentialStore::open(
+        warehouse.state.clone(),
+        keys,
+        config.credentials.variable_prefix.clone(),
+    );
+    let (store, origin) = store.map_err(|error| CliError::advised(&error))?;
     if matches!(origin, KeyOrigin::Created) {
         tracing::warn!(
             "made a master key in {}: keep a copy, without it no credential can be opened",
-            file.display()
+            config.master_key_file().display()
         );
     }
-    Ok(CredentialStore::new(
-        warehouse.state.clone(),
-        Vault::new(&key),
-    ))
+    Ok(store)
 }
 
-fn open_broker(runs: &Runs, handle: &Handle) -> CliResult<Broker> {
+fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
     let runner_exe = std::env::current_exe().map_err(|error| CliError::advised(&error))?;
-    let extra_ca = match &runs.extra_ca_file {
+    let (runs, egress) = (&config.runs, &config.egress);
+    let extra_ca = match &egress.ca_file {
         Some(file) => Some(std::fs::read(file).map_err(|error| {
             CliError::new(format!(
-                "runs.extra_ca_file `{}` cannot be read: {error}",
+                "egress.ca_file `{}` cannot be read: {error}",
                 file.display()
             ))
         })?),
@@ -162,6 +160,8 @@ fn open_broker(runs: &Runs, handle: &Handle) -> CliResult<Broker> {
         max_runs: runs.max_at_once,
         user_agent: runs.user_agent(),
         extra_ca,
+        requests_per_second: egress.requests_per_second,
+        requests_at_once: egress.requests_at_once,
         require_confinement: runs.require_confinement,
     })
     .map_err(|error| CliError::advised(&error))

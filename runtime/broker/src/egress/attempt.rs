@@ -2,17 +2,38 @@
 //! whatever came of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use domain::Failure;
 use domain::run::EgressRow;
-use reqwest::{Request, Response};
+use domain::{Digest, Failure};
+use reqwest::{Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
+use super::pace::Turns;
 use super::redirect::Hop;
+use super::tokens::Used;
 use super::{Egress, client};
 
 /// The most bytes of a host or path in the audit.
 const MAX_AUDIT_TEXT: usize = 1 << 10;
+
+/// When an attempt began, and how far it came.
+pub(super) struct Note {
+    at: jiff::Timestamp,
+    started: Instant,
+    dialled: Option<SocketAddr>,
+}
+
+impl Note {
+    pub(super) fn new() -> Self {
+        Self {
+            at: jiff::Timestamp::now(),
+            started: Instant::now(),
+            dialled: None,
+        }
+    }
+}
 
 /// Why an attempt brought no answer.
 #[derive(Debug)]
@@ -50,7 +71,7 @@ impl Miss {
     }
 
     /// Something on this side, which another attempt does not change.
-    fn host(decision: String, failure: Failure) -> Self {
+    pub(super) fn host(decision: String, failure: Failure) -> Self {
         Self {
             decision,
             failure,
@@ -60,56 +81,92 @@ impl Miss {
     }
 }
 
+/// An answer whose body has not flowed yet.
+pub(super) struct Sent {
+    pub(super) response: Response,
+    /// The tokens that went along.
+    pub(super) tokens: Vec<Used>,
+    pub(super) turns: Turns,
+}
+
 impl Egress {
-    pub(super) async fn attempt(&self, hop: &Hop, deadline: Instant) -> Result<Response, Miss> {
-        let started = Instant::now();
-        let at = jiff::Timestamp::now();
-        let mut dialled = None;
-        let outcome = self.dial(hop, deadline, &mut dialled).await;
-        let (decision, status) = match &outcome {
-            Ok(response) => ("sent", Some(response.status().as_u16())),
-            Err(miss) => (miss.decision.as_str(), None),
-        };
-        let refused = outcome.as_ref().err().and_then(|miss| miss.address);
-        self.journal.egress(&EgressRow {
-            at,
-            decision: decision.to_owned(),
-            host: self.audit_text(hop.url.host_str().unwrap_or_default()),
-            address: refused.or(dialled),
-            method: hop.method.to_string(),
-            path: self.audit_text(hop.url.path()),
-            status,
-            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
+    pub(super) async fn attempt(&self, hop: &Hop, deadline: Instant) -> Result<Sent, Miss> {
+        let mut note = Note::new();
+        let outcome = self.dial(hop, deadline, &mut note).await;
+        let answered = outcome.as_ref().map(|sent| &sent.response);
+        self.write_down(&hop.method, &hop.url, note, answered);
         outcome
     }
 
-    async fn dial(
+    /// A row of the audit about an attempt that has ended.
+    pub(super) fn write_down(
         &self,
-        hop: &Hop,
-        deadline: Instant,
-        dialled: &mut Option<SocketAddr>,
-    ) -> Result<Response, Miss> {
+        method: &Method,
+        url: &Url,
+        note: Note,
+        outcome: Result<&Response, &Miss>,
+    ) {
+        let (decision, status) = match outcome {
+            Ok(response) => ("sent", Some(response.status().as_u16())),
+            Err(miss) => (miss.decision.as_str(), None),
+        };
+        let refused = outcome.err().and_then(|miss| miss.address);
+        let milliseconds = note.started.elapsed().as_millis();
+        self.journal.egress(&EgressRow {
+            at: note.at,
+            decision: decision.to_owned(),
+            host: self.audit_text(url.host_str().unwrap_or_default()),
+            address: refused.or(note.dialled),
+            method: method.to_string(),
+            path: self.audit_text(url.path()),
+            status,
+            milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
+        });
+    }
+
+    async fn dial(&self, hop: &Hop, deadline: Instant, note: &mut Note) -> Result<Sent, Miss> {
         self.gate.admit(&hop.url)?;
-        let addresses = self
-            .bounded(deadline, self.resolver.resolve(&hop.url))
-            .await??;
-        self.gate.vet(&hop.url, &addresses)?;
-        *dialled = addresses.first().copied();
-        let client = self
-            .clients
-            .get(&hop.url, &addresses)
-            .map_err(|failure| Miss::host("failed: no client could be made".into(), failure))?;
+        let marks = self.credentials.bound_to(&hop.url).map(|slot| slot.mark);
+        let marks = marks.chain([Digest::of(self.gate.source().as_str().as_bytes())]);
+        let turns = self.paces.turn(marks.collect(), self.gate.limits());
+        let turns = self.bounded(deadline, Duration::ZERO, turns).await?;
+        let (dress, tokens) = self.dress(&hop.url, deadline).await?;
         let mut request = Request::new(hop.method.clone(), hop.url.clone());
         *request.headers_mut() = hop.headers.clone();
-        self.credentials.add_to(&mut request);
+        dress.put_on(&mut request);
         *request.body_mut() = hop.body.clone().map(Into::into);
+        let response = self.carry(request, deadline, Duration::ZERO, note).await?;
+        Ok(Sent {
+            response,
+            tokens,
+            turns,
+        })
+    }
+
+    /// Takes a request that may be sent to where it goes, if the address may be dialled.
+    pub(super) async fn carry(
+        &self,
+        request: Request,
+        deadline: Instant,
+        grace: Duration,
+        note: &mut Note,
+    ) -> Result<Response, Miss> {
+        let url = request.url().clone();
+        let addresses = self
+            .bounded(deadline, grace, self.resolver.resolve(&url))
+            .await??;
+        self.gate.vet(&url, &addresses)?;
+        note.dialled = addresses.first().copied();
+        let client = self
+            .clients
+            .get(&url, &addresses)
+            .map_err(|failure| Miss::host("failed: no client could be made".into(), failure))?;
         let response = self
-            .bounded(deadline, client.execute(request))
+            .bounded(deadline, grace, client.execute(request))
             .await?
-            .map_err(|error| client::miss(&hop.url, error))?;
+            .map_err(|error| client::miss(&url, error))?;
         // The pinned resolver and this check are two locks for the same door.
-        *dialled = response.remote_addr();
+        note.dialled = response.remote_addr();
         match response.remote_addr() {
             Some(peer) if addresses.contains(&peer) => Ok(response),
             _ => Err(Miss::refused(
@@ -119,15 +176,23 @@ impl Egress {
         }
     }
 
-    /// Ends with the run and at the deadline.
-    async fn bounded<T>(
+    /// Ends with the run, some grace later, and at the deadline.
+    pub(super) async fn bounded<T>(
         &self,
         deadline: Instant,
+        grace: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Miss> {
+        let stopped = async {
+            let failure = self.stop.stopped().await;
+            if !grace.is_zero() {
+                tokio::time::sleep(grace).await;
+            }
+            failure
+        };
         tokio::select! {
             biased;
-            failure = self.stop.stopped() => Err(Miss::host("failed: the run was stopped".into(), failure)),
+            failure = stopped => Err(Miss::host("failed: the run was stopped".into(), failure)),
             done = timeout_at(deadline, work) => done.map_err(|_| {
                 Miss::host("failed: no answer in time".into(), Failure::upstream("the service did not answer in time"))
             }),

@@ -34,6 +34,10 @@ impl Gate {
         }
     }
 
+    pub(super) fn source(&self) -> &SourceName {
+        &self.source
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.capabilities.limits
     }

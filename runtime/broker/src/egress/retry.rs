@@ -28,16 +28,21 @@ impl Tries {
             *method,
             Method::GET | Method::HEAD | Method::PUT | Method::DELETE
         );
+        Self::of(idempotent, timing)
+    }
+
+    /// For a request that may be sent again, or must not be.
+    pub(super) fn of(again: bool, timing: &Timing) -> Self {
         Self {
             made: 0,
-            most: if idempotent { MOST } else { 1 },
+            most: if again { MOST } else { 1 },
             backoff: timing.backoff,
             longest_wait: timing.longest_wait,
         }
     }
 
     /// How long to wait before the next attempt; nothing where this was the last.
-    pub(super) fn wait_after(&mut self, outcome: &Result<Response, Miss>) -> Option<Duration> {
+    pub(super) fn wait_after(&mut self, outcome: Result<&Response, &Miss>) -> Option<Duration> {
         match outcome {
             Ok(response) => self.wait(
                 is_passing(response.status()),

@@ -1,19 +1,19 @@
 //! The gate as a whole, against a small web server and names that resolve as the test says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use domain::capability::SlotBinding;
-use domain::manifest::Scheme;
 use domain::{Cancel, Capabilities, HostRule, Secret, SlotName, SourceName};
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::resolve::{Looking, Lookup};
 use super::*;
 use crate::redact::Redactor;
-use crate::testing::{Heard, heard};
+use crate::testing::{Heard, Kept, heard};
 
 mod answers;
 mod credentials;
@@ -21,6 +21,7 @@ mod encrypted;
 mod hostile;
 mod redirects;
 mod retries;
+mod tokens;
 
 /// The credential of every test; must be seen by nobody but the service.
 const CANARY: &str = "cAnary/7f3a+91b=c";
@@ -51,8 +52,11 @@ struct Setup {
     capabilities: Capabilities,
     names: Names,
     timing: Timing,
-    with_canary: bool,
+    entered: BTreeMap<SlotName, Secret>,
     extra_ca: Option<Vec<u8>>,
+    tokens: Arc<Tokens>,
+    paces: Arc<Paces>,
+    kept: Arc<Kept>,
 }
 
 impl Setup {
@@ -73,8 +77,11 @@ impl Setup {
                 idle: Duration::from_millis(300),
                 ..Timing::default()
             },
-            with_canary: false,
+            entered: BTreeMap::new(),
             extra_ca: None,
+            tokens: Arc::default(),
+            paces: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -103,14 +110,18 @@ impl Setup {
     }
 
     /// A credential in the header `Authorization`, sent to these hosts.
-    fn canary(mut self, hosts: &[&str]) -> Self {
-        self.with_canary = true;
+    fn canary(self, hosts: &[&str]) -> Self {
+        let scheme = json!({"scheme": "header", "header": "Authorization", "prefix": "Token "});
+        self.credential(scheme, hosts, CANARY)
+    }
+
+    /// A credential of any scheme.
+    fn credential(mut self, scheme: Value, hosts: &[&str], value: &str) -> Self {
+        let slot = SlotName::parse("key").unwrap();
+        self.entered.insert(slot.clone(), Secret::new(value));
         self.capabilities.credentials.push(SlotBinding {
-            slot: SlotName::parse("key").unwrap(),
-            scheme: Scheme::Header {
-                header: "Authorization".into(),
-                prefix: "Token ".into(),
-            },
+            slot,
+            scheme: serde_json::from_value(scheme).unwrap(),
             hosts: hosts
                 .iter()
                 .map(|host| HostRule::parse(host).unwrap())
@@ -123,20 +134,22 @@ impl Setup {
         let heard = heard();
         let cancel = Cancel::new();
         let stop = Stop::new(&cancel);
-        let slot = SlotName::parse("key").unwrap();
-        let entered = self
-            .with_canary
-            .then(|| (slot, Secret::new(CANARY)))
-            .into_iter()
+        let credentials = Credentials::new(&self.capabilities.credentials, &self.entered).unwrap();
+        let bindings = self.capabilities.credentials.iter();
+        let secrets: Vec<_> = bindings
+            .filter_map(|binding| Some((binding, self.entered.get(&binding.slot)?)))
+            .flat_map(|(binding, value)| domain::credential::secrets(&binding.scheme, value))
             .collect();
-        let credentials = Credentials::new(&self.capabilities.credentials, &entered).unwrap();
-        let redactor = Redactor::new(entered.values()).unwrap();
+        let redactor = Redactor::new(&secrets).unwrap();
         let tls = Arc::new(client::tls_config(self.extra_ca.as_deref()).unwrap());
         let egress = Egress::new(Parts {
             gate: Gate::new(SourceName::parse("shop").unwrap(), self.capabilities),
             credentials,
             lookup: Arc::new(self.names),
             clients: Clients::new(tls, "sluice-test".into(), self.timing.connect),
+            tokens: self.tokens,
+            paces: self.paces,
+            keeper: self.kept.clone(),
             timing: self.timing,
             journal: Journal::new(heard.clone(), redactor, 1 << 20),
             stop,
@@ -145,6 +158,7 @@ impl Setup {
             egress,
             heard,
             cancel,
+            kept: self.kept,
         }
     }
 }
@@ -153,6 +167,7 @@ struct Run {
     egress: Egress,
     heard: Arc<Heard>,
     cancel: Cancel,
+    kept: Arc<Kept>,
 }
 
 impl Run {

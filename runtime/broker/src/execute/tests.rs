@@ -42,6 +42,8 @@ impl Scene {
         let exe = install(&folder, script);
         let runtime = Runtime::new().unwrap();
         let broker = Broker::new(BrokerConfig {
+            requests_per_second: 1_000,
+            requests_at_once: 64,
             runner_exe: exe,
             handle: runtime.handle().clone(),
             max_runs: 1,
@@ -58,6 +60,7 @@ impl Scene {
 
     fn job(&self, operation: Operation, heard: &Arc<Heard>) -> Job {
         Job {
+            keeper: Arc::new(crate::testing::Kept::default()),
             run: RunId::generate(),
             source: SourceName::parse("shop").unwrap(),
             operation,

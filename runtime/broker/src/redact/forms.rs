@@ -25,6 +25,28 @@ const COMPONENT: AsciiSet = RESERVED
     .remove(b'(')
     .remove(b')');
 
+/// What `encodeURI` leaves as it is, which URLs and logs of URLs have.
+const WHOLE_URL: AsciiSet = COMPONENT
+    .remove(b';')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'&')
+    .remove(b'=')
+    .remove(b'+')
+    .remove(b'$')
+    .remove(b'#');
+/// What forms leave as it is (application/x-www-form-urlencoded).
+const FORM: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
+/// What a URL's path leaves as it is.
+const PATH: AsciiSet = WHOLE_URL.add(b'?').add(b'#');
+
 /// Every form of a value that is looked for; none where the value is too short.
 pub(super) fn of(value: &[u8]) -> BTreeSet<Vec<u8>> {
     let mut forms = BTreeSet::new();
@@ -40,12 +62,28 @@ pub(super) fn of(value: &[u8]) -> BTreeSet<Vec<u8>> {
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         forms.extend((0..=2).filter_map(|before| inside_base64(&engine, value, before)));
     }
-    for set in [&RESERVED, &COMPONENT, NON_ALPHANUMERIC] {
+    for set in [
+        &RESERVED,
+        &COMPONENT,
+        &WHOLE_URL,
+        &FORM,
+        &PATH,
+        NON_ALPHANUMERIC,
+    ] {
         let upper = percent_encode(value, set).to_string();
         forms.insert(lower_escapes(&upper).into_bytes());
         forms.insert(upper.replace("%20", "+").into_bytes());
         forms.insert(upper.into_bytes());
     }
+    let every: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
+    forms.insert(every.to_ascii_lowercase().into_bytes());
+    forms.insert(every.into_bytes());
+    // Base64 in a query or a form has its `+`, `/` and `=` escaped.
+    let escaped = forms
+        .iter()
+        .filter_map(|form| in_query(form))
+        .collect::<Vec<_>>();
+    forms.extend(escaped.into_iter().flatten());
     if let Some(json) = std::str::from_utf8(value).ok().and_then(json_text) {
         forms.insert(json.replace('/', "\\/").into_bytes());
         forms.insert(json.into_bytes());
@@ -63,6 +101,17 @@ fn inside_base64(engine: &impl Engine, value: &[u8], before: usize) -> Option<Ve
     let last = padded.len() * 8 / 6;
     let inner = encoded.get(first..last)?;
     (inner.len() >= SHORTEST_INNER).then(|| inner.to_vec())
+}
+
+/// Base64 as a query has it, with escapes in both cases; nothing where there is nothing to escape.
+fn in_query(form: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let text = std::str::from_utf8(form).ok()?;
+    if !form.iter().all(base64) || !text.contains(['+', '/', '=']) {
+        return None;
+    }
+    let upper = percent_encode(form, NON_ALPHANUMERIC).to_string();
+    Some([lower_escapes(&upper).into_bytes(), upper.into_bytes()])
 }
 
 /// The same escapes with lower-case digits.

@@ -20,7 +20,7 @@ use crate::egress::resolve::System;
 use crate::egress::{Egress, Parts, Timing};
 use crate::redact::Redactor;
 use crate::testing::stage::Lines;
-use crate::testing::{Heard, heard};
+use crate::testing::{Heard, Kept, heard};
 
 mod calls;
 mod hostile;
@@ -100,6 +100,9 @@ impl Scene {
             ),
             lookup: Arc::new(System),
             clients: Clients::new(tls, "test".into(), timing.connect),
+            tokens: Arc::default(),
+            paces: Arc::default(),
+            keeper: Arc::new(Kept::default()),
             timing,
             journal: journal.clone(),
             stop: stop.clone(),

@@ -48,6 +48,14 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
+    /// The key before is still there.
+    #[error(
+        "the last change of the master key was not finished: {path} is still there; start the server, which finishes it"
+    )]
+    Unfinished {
+        /// The key before.
+        path: PathBuf,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes for a master key")]
     Random(#[source] getrandom::Error),
@@ -104,37 +112,41 @@ impl MasterKey {
             let key = Self::parse(text).ok_or(KeyError::Environment)?;
             return Ok((key, KeyOrigin::Environment));
         }
-        let broken = |source| KeyError::Io {
-            path: path.to_owned(),
-            source,
-        };
         let created = match create(path)? {
             Created::New => KeyOrigin::Created,
             Created::WasThere => KeyOrigin::File,
         };
-        let file = File::open(path).map_err(broken)?;
-        let mode = file.metadata().map_err(broken)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-        let mut text = Vec::new();
-        file.take(MAX_TEXT).read_to_end(&mut text).map_err(broken)?;
-        let text = Secret::new(text);
-        let key = std::str::from_utf8(text.expose())
-            .ok()
-            .and_then(Self::parse)
-            .ok_or_else(|| KeyError::File {
-                path: path.to_owned(),
-            })?;
-        Ok((key, created))
+        Ok((read_file(path)?, created))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
+}
+
+/// The key in a file that nobody else can read.
+pub(super) fn read_file(path: &Path) -> Result<MasterKey, KeyError> {
+    let broken = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(broken)?;
+    let mode = file.metadata().map_err(broken)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Vec::new();
+    file.take(MAX_TEXT).read_to_end(&mut text).map_err(broken)?;
+    let text = Secret::new(text);
+    std::str::from_utf8(text.expose())
+        .ok()
+        .and_then(MasterKey::parse)
+        .ok_or_else(|| KeyError::File {
+            path: path.to_owned(),
+        })
 }
 
 enum Created {
@@ -148,17 +160,13 @@ fn create(path: &Path) -> Result<Created, KeyError> {
     if path.exists() {
         return Ok(Created::WasThere);
     }
-    let mut bytes = [0; KEY_BYTES];
-    getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
-    let text = Secret::new(format!("{}\n", hex::encode(bytes)));
-    bytes.fill(0);
     let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let outcome =
-        write_draft(&draft, text.expose()).and_then(|()| match fs::hard_link(&draft, path) {
-            Ok(()) => Ok(Created::New),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::WasThere),
-            Err(error) => Err(error),
-        });
+    write_new(&draft)?;
+    let outcome = match fs::hard_link(&draft, path) {
+        Ok(()) => Ok(Created::New),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::WasThere),
+        Err(error) => Err(error),
+    };
     let removed = fs::remove_file(&draft);
     let broken = |source| KeyError::Io {
         path: path.to_owned(),
@@ -166,15 +174,34 @@ fn create(path: &Path) -> Result<Created, KeyError> {
     };
     let created = outcome.map_err(broken)?;
     removed.map_err(broken)?;
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(broken)?;
-    }
+    sync_folder(path)?;
     Ok(created)
+}
+
+/// Waits until the names in the folder of this file are on the disk.
+pub(super) fn sync_folder(path: &Path) -> Result<(), KeyError> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Writes a new key to a file that is not there yet, and waits until it is on the disk.
+pub(super) fn write_new(path: &Path) -> Result<(), KeyError> {
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+    let text = Secret::new(format!("{}\n", hex::encode(bytes)));
+    bytes.fill(0);
+    write_draft(path, text.expose()).map_err(|source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write_draft(draft: &Path, text: &[u8]) -> io::Result<()> {

@@ -57,12 +57,10 @@ pub(crate) struct Capabilities {
 pub(crate) struct SlotBinding {
     /// The slot.
     slot: String,
-    /// How the host presents the value: `header`.
+    /// How the host presents the value: `bearer`, `basic`, `header`, `query`,
+    /// `oauth2-client-credentials`, `oauth2-refresh`, `google-service-account` or `hmac`. Each has
+    /// fields of its own beside this one, as in the manifest.
     scheme: String,
-    /// The header's name.
-    header: String,
-    /// What stands before the value.
-    prefix: String,
     /// Where it is sent.
     hosts: Vec<String>,
 }
@@ -82,6 +80,10 @@ pub(crate) struct Limits {
     rows: u64,
     /// Requests.
     requests: u64,
+    /// Requests a second, shared by all who use one credential.
+    requests_per_second: u32,
+    /// Requests on their way at once, shared likewise.
+    requests_at_once: u32,
     /// Bytes of the run's log.
     log_bytes: u64,
 }
@@ -263,8 +265,7 @@ mod tests {
     fn each_shape_is_like_its_original() {
         let now = Timestamp::now();
         let limits = domain::Limits::default();
-        let binding = json!({"slot": "token", "scheme": "header", "header": "x", "prefix": "",
-            "hosts": ["a.org"]});
+        let binding = json!({"slot": "token", "scheme": "bearer", "hosts": ["a.org"]});
         let binding: domain::capability::SlotBinding = serde_json::from_value(binding).unwrap();
         let failure = domain::Failure {
             retry_after_seconds: Some(1),

@@ -1,11 +1,9 @@
-//! `/api/sources`: configured instances of connectors, their grants and credentials.
+//! `/api/sources`: configured instances of connectors, and their grants.
 
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use domain::{
-    Capabilities, ConnectorName, Digest, Run, Secret, SlotName, Source, SourceName, Version,
-};
+use domain::{Capabilities, ConnectorName, Digest, Run, SlotName, Source, SourceName, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,9 +13,6 @@ use super::shapes;
 use crate::app::{App, AppState, blocking};
 use crate::auth::{By, may_run};
 use crate::error::{ApiError, ApiResult};
-
-/// More than any key or token has, and little enough to keep thousands.
-const MAX_CREDENTIAL: usize = 64 << 10;
 
 /// What a source would be.
 #[derive(Deserialize, ToSchema)]
@@ -247,78 +242,9 @@ pub(crate) async fn delete_source(
     .await
 }
 
-/// A credential's value.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct CredentialValue {
-    /// The value; it is stored encrypted and shown never again.
-    value: String,
-}
-
-/// Enters a credential.
-#[utoipa::path(put, path = "/api/sources/{name}/credentials/{slot}", tag = "sources",
-    params(("name" = String, Path, description = "The source"),
-        ("slot" = String, Path, description = "A slot of the connector's manifest")),
-    request_body = CredentialValue,
-    responses((status = 204), (status = 404), (status = 422, description = "The value cannot be sent")))]
-pub(crate) async fn put_credential(
-    by: By,
-    app: AppState,
-    Path((name, slot)): Path<(SourceName, SlotName)>,
-    Json(body): Json<CredentialValue>,
-) -> ApiResult<StatusCode> {
-    check_value(&body.value)?;
-    tracing::info!(source = %name, %slot, user = %by.user, "a credential is being entered");
-    blocking(move || {
-        let source = find(&app, &name)?;
-        check_slot(&app, &source, &slot)?;
-        app.credentials
-            .put(&source.name, &slot, &Secret::new(body.value))?;
-        let what = json!({"slot": slot});
-        app.state()
-            .audit(&by.entry_with("source.credential", on(&name), what))?;
-        Ok(StatusCode::NO_CONTENT)
-    })
-    .await
-}
-
 /// How the audit names a source.
 pub(crate) fn on(source: &SourceName) -> String {
     format!("source:{source}")
-}
-
-fn check_value(value: &str) -> ApiResult<()> {
-    if value.is_empty() || value.len() > MAX_CREDENTIAL || value.chars().any(char::is_control) {
-        return Err(ApiError::invalid(
-            "credential-invalid",
-            format!(
-                "`value` is empty, larger than {MAX_CREDENTIAL} bytes, or holds a line break or another control character"
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn check_slot(app: &App, source: &Source, slot: &SlotName) -> ApiResult<()> {
-    let version = app.state().version(&source.version)?;
-    let slots = version
-        .map(|version| version.manifest.credentials)
-        .unwrap_or_default();
-    if slots.iter().any(|known| known.name == *slot) {
-        return Ok(());
-    }
-    let names: Vec<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
-    Err(ApiError::not_found(
-        "slot-not-found",
-        format!(
-            "Connector `{}` has no credential slot `{slot}`; it has: {}",
-            source.connector,
-            if names.is_empty() {
-                "none".into()
-            } else {
-                names.join(", ")
-            }
-        ),
-    ))
 }
 
 /// The same for who may run it; for others it is not there.

@@ -39,6 +39,8 @@ enum Command {
     Check,
     /// Let an admin in who is locked out: makes a link to set a password
     BreakGlass(keys::Who),
+    /// Seal all credentials with a new master key
+    RotateKey(keys::KeyFile),
     /// Sign tokens with a new key; those of the last one stay good until the next rotation
     RotateTokenKey,
     /// Check and export the audit log
@@ -53,6 +55,7 @@ pub(super) async fn admin(admin: Admin) -> CliResult<ExitCode> {
         Command::Backup(request) => backup::back_up(&Place::find(&admin.data_dir)?, request).await,
         Command::Check => check(&Place::find(&admin.data_dir)?).await,
         Command::BreakGlass(who) => keys::break_glass(&Place::find(&admin.data_dir)?, who).await,
+        Command::RotateKey(file) => keys::rotate_master(&Place::find(&admin.data_dir)?, file).await,
         Command::RotateTokenKey => keys::rotate(&Place::find(&admin.data_dir)?).await,
         Command::Audit(command) => audit::audit(&Place::find(&admin.data_dir)?, command).await,
     }

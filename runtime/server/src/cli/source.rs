@@ -1,8 +1,9 @@
 //! `sluice source`: shows what a source asks for before it is granted.
 
+mod credential;
 mod moving;
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use clap::{Args, Subcommand};
@@ -11,9 +12,6 @@ use serde_json::{Value, json};
 use super::Remote;
 use super::client::{Client, list, segment, text};
 use super::output::{CliError, CliResult, ask, plain, print, remark, say, table};
-
-/// More than any credential; the server's limit is less.
-const MAX_STDIN: u64 = 1 << 20;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -25,11 +23,11 @@ pub(super) enum Command {
         remote: Remote,
     },
     /// Enter a credential; its value is read from standard input
-    Credential {
+    Credential(credential::Fill),
+    /// List the credential slots of a source, and what fills them
+    Credentials {
         /// The source
         name: String,
-        /// A slot of the connector's manifest
-        slot: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -75,19 +73,8 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
     match command {
         Command::Add(add) => self::add(add).await,
         Command::List { remote } => show(&remote.client()?).await,
-        Command::Credential { name, slot, remote } => {
-            let path = format!(
-                "/api/sources/{}/credentials/{}",
-                segment(&name),
-                segment(&slot)
-            );
-            let body = json!({"value": read_credential()?});
-            remote.client()?.put(&path, &body).await?;
-            say(format!(
-                "The credential `{slot}` of source `{name}` is stored, encrypted."
-            ));
-            Ok(())
-        }
+        Command::Credential(fill) => credential::fill(fill).await,
+        Command::Credentials { name, remote } => credential::list(&remote.client()?, &name).await,
         Command::Remove { name, remote } => {
             let path = format!("/api/sources/{}", segment(&name));
             remote.client()?.delete(&path).await?;
@@ -181,24 +168,6 @@ fn read_json(flag: &str, value: &str) -> CliResult<Value> {
         CliError::new(format!("{flag} is not JSON: {error}"))
             .hint(format!("write {flag} '{{…}}' or {flag} @file.json"))
     })
-}
-
-fn read_credential() -> CliResult<String> {
-    if std::io::stdin().is_terminal() {
-        ask("Value, then Enter and Ctrl-D (it is visible while you type): ");
-    }
-    let mut value = String::new();
-    std::io::stdin()
-        .take(MAX_STDIN)
-        .read_to_string(&mut value)
-        .map_err(|error| CliError::new(format!("the value cannot be read: {error}")))?;
-    // `echo` adds a line end that is no part of the value.
-    value.truncate(value.trim_end_matches(['\r', '\n']).len());
-    if value.is_empty() {
-        return Err(CliError::new("standard input is empty")
-            .hint("pipe the value: `sluice source credential NAME SLOT < token.txt`"));
-    }
-    Ok(value)
 }
 
 async fn show(client: &Client) -> CliResult<()> {

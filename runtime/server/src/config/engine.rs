@@ -27,9 +27,21 @@ pub(crate) struct Runs {
     /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
     #[schemars(length(min = 1, max = 256), extend("format" = "header-value"))]
     pub(crate) user_agent: Option<String>,
-    /// A PEM file of certificates that are trusted beside the public ones.
+}
+
+/// Requests of connectors to the outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// A PEM file of certificates that are trusted beside the system's.
     #[schemars(length(min = 1, max = 4096))]
-    pub(crate) extra_ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The most requests a second of one source, and of all sources that use one credential.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub(crate) requests_per_second: u32,
+    /// The most of these requests that are on their way at once.
+    #[schemars(range(min = 1, max = 64))]
+    pub(crate) requests_at_once: u32,
 }
 
 /// What a query may use.
@@ -44,13 +56,16 @@ pub(crate) struct Queries {
     pub(crate) max_rows: usize,
 }
 
-/// Where the master key of the credentials comes from when `SLUICE_MASTER_KEY` is not set.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+/// How credentials are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct CredentialsKey {
     /// The key file; by default `state/master.key` in the data folder, made at first start.
     #[schemars(length(min = 1, max = 4096))]
     pub(crate) master_key_file: Option<PathBuf>,
+    /// How the environment variables begin that a credential may be taken from.
+    #[schemars(length(min = 4, max = 256), extend("format" = "variable-prefix"))]
+    pub(crate) variable_prefix: String,
 }
 
 /// How long the record of who did what is kept.
@@ -99,7 +114,25 @@ impl Default for Runs {
             max_at_once: 4,
             require_confinement: true,
             user_agent: None,
-            extra_ca_file: None,
+        }
+    }
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            requests_per_second: 100,
+            requests_at_once: 16,
+        }
+    }
+}
+
+impl Default for CredentialsKey {
+    fn default() -> Self {
+        Self {
+            master_key_file: None,
+            variable_prefix: "SLUICE_CREDENTIAL_".into(),
         }
     }
 }

@@ -24,10 +24,20 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), &'static str> {
         "email-address" => parse::<Email>(text),
         "domain" => parse::<Domain>(text),
         "origin" => parse::<Origin>(text),
+        "variable-prefix" if is_prefix(text) => Ok(()),
+        "variable-prefix" => Err(
+            "upper-case letters, digits and underscores that end with `_` and hold `CREDENTIAL`, so that no other variable begins so",
+        ),
         "provider-name" => parse::<ProviderName>(text),
         "secure-web-address" => parse::<WebAddress>(text),
         _ => Ok(()),
     }
+}
+
+/// Whether no variable begins so that was not meant for credentials.
+fn is_prefix(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.chars().all(plain) && text.contains("CREDENTIAL") && text.ends_with('_')
 }
 
 /// Whether every part of a filter is a level, or says whose level it is. A word alone would be taken
@@ -49,7 +59,8 @@ fn parse<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<(), &'s
 /// Whether a format is checked here, or is a size of numbers that the bounds tell as well.
 #[cfg(test)]
 pub(super) fn is_known(format: &str) -> bool {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 10] = [
+        "variable-prefix",
         "socket-address",
         "web-address",
         "log-filter",
@@ -95,6 +106,7 @@ mod tests {
             ("email-address", "a@b.c", "a"),
             ("domain", "b.c", "a@b.c"),
             ("origin", "https://b.c", "*"),
+            ("variable-prefix", "SLUICE_CREDENTIAL_", "SLUICE_"),
             ("provider-name", "google", "Google!"),
             ("secure-web-address", "https://b.c", "http://b.c"),
         ] {

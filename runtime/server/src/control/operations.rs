@@ -70,6 +70,11 @@ pub(crate) fn rotated(operator: Operator) -> AuditEntry {
     entry("token_key.rotate", operator, json!({}))
 }
 
+/// What the audit says about a new master key.
+pub(crate) fn key_rotated(operator: Operator) -> AuditEntry {
+    entry("master_key.rotate", operator, json!({}))
+}
+
 /// The next entries of an export; none at its end.
 pub(crate) fn audit_page(
     state: &State,

@@ -11,6 +11,7 @@ use super::break_glass::{Admitted, BreakGlass, BreakGlassError, break_glass};
 use super::operations::{self, AuditQuery, BackupRequest};
 use super::socket::Operator;
 use crate::app::{AppState, blocking};
+use crate::credentials::ResealError;
 use crate::error::{ApiError, ApiResult};
 
 /// A head of the audit log that was noted earlier.
@@ -19,12 +20,20 @@ pub(crate) struct NotedHead {
     pub(crate) head: Option<Digest>,
 }
 
+/// A new master key is in use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Rotated {
+    /// The values that were sealed anew.
+    pub(crate) credentials: u64,
+}
+
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/backup", post(back_up))
         .route("/check", get(check))
         .route("/break-glass", post(admit))
         .route("/rotate-token-key", post(rotate_token_key))
+        .route("/rotate-key", post(rotate_key))
         .route("/audit/verify", get(verify_audit))
         .route("/audit/entries", get(list_audit_entries))
 }
@@ -66,6 +75,23 @@ async fn rotate_token_key(
         app.tokens.rotate().map_err(ApiError::internal)?;
         app.state().audit(&operations::rotated(operator))?;
         Ok(Json(()))
+    })
+    .await
+}
+
+async fn rotate_key(
+    app: AppState,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+) -> ApiResult<Json<Rotated>> {
+    blocking(move || {
+        let entry = operations::key_rotated(operator);
+        let rotated = app.credentials.rotate(&entry).map_err(|error| match error {
+            ResealError::Environment => ApiError::conflict("key-not-here", error.to_string()),
+            error => ApiError::internal(error),
+        });
+        Ok(Json(Rotated {
+            credentials: rotated?,
+        }))
     })
     .await
 }

@@ -36,6 +36,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 4,
         sql: include_str!("../../migrations/0004_lifecycle.sql"),
     },
+    Migration {
+        number: 5,
+        sql: include_str!("../../migrations/0005_credentials.sql"),
+    },
 ];
 
 /// The schema that this server writes.

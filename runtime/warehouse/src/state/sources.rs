@@ -1,8 +1,6 @@
-//! Configured sources, and their credentials as sealed bytes.
+//! Configured sources.
 
-use std::collections::BTreeMap;
-
-use domain::{SlotName, Source, SourceName};
+use domain::{Source, SourceName};
 use duckdb::{Row, params};
 
 use super::row::{any, collect, digest, from_json, json, nanos, parsed, time};
@@ -73,72 +71,6 @@ impl State {
             }
         })
     }
-
-    /// Stores the sealed credential of a slot in the place of an earlier one.
-    ///
-    /// # Errors
-    /// [`StateError::NotFound`] when there is no such source.
-    pub fn put_credential(
-        &self,
-        source: &SourceName,
-        slot: &SlotName,
-        sealed: &[u8],
-    ) -> Result<(), StateError> {
-        self.write(|connection| {
-            if !any(
-                connection,
-                "SELECT 1 FROM sources WHERE name = ?",
-                &[&source.as_str()],
-            )? {
-                return Err(StateError::missing("source", source));
-            }
-            let key = params![source.as_str(), slot.as_str()];
-            connection.execute("DELETE FROM credentials WHERE source = ? AND slot = ?", key)?;
-            connection.execute(
-                "INSERT INTO credentials VALUES (?, ?, ?)",
-                params![source.as_str(), slot.as_str(), sealed],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// The sealed credentials of a source by slot.
-    ///
-    /// # Errors
-    /// [`StateError::Storage`], [`StateError::Malformed`].
-    pub fn credentials(
-        &self,
-        source: &SourceName,
-    ) -> Result<BTreeMap<SlotName, Vec<u8>>, StateError> {
-        let sql = "SELECT slot, sealed FROM credentials WHERE source = ?";
-        let rows = self.read(|connection| {
-            collect(connection, sql, &[&source.as_str()], |row| {
-                let slot = parsed("credential slot", &row.get::<_, String>(0)?)?;
-                Ok((slot, row.get::<_, Vec<u8>>(1)?))
-            })
-        })?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// Forgets the credential of a slot.
-    ///
-    /// # Errors
-    /// [`StateError::NotFound`].
-    pub fn delete_credential(
-        &self,
-        source: &SourceName,
-        slot: &SlotName,
-    ) -> Result<(), StateError> {
-        self.write(|connection| {
-            let key = params![source.as_str(), slot.as_str()];
-            match connection
-                .execute("DELETE FROM credentials WHERE source = ? AND slot = ?", key)?
-            {
-                0 => Err(StateError::missing("credential", slot)),
-                _ => Ok(()),
-            }
-        })
-    }
 }
 
 fn read(row: &Row<'_>) -> Result<Source, StateError> {
@@ -154,14 +86,14 @@ fn read(row: &Row<'_>) -> Result<Source, StateError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::state::tests::state;
     use domain::{Capabilities, ConnectorName, Digest};
     use jiff::Timestamp;
     use serde_json::json;
 
-    fn source(name: &str) -> Source {
+    pub(crate) fn source(name: &str) -> Source {
         Source {
             name: SourceName::parse(name).unwrap(),
             connector: ConnectorName::parse("files").unwrap(),
@@ -182,22 +114,5 @@ mod tests {
         assert_eq!(error.to_string(), "there is already a source `SHOP`");
         assert_eq!(state.source(&shop.name).unwrap(), Some(shop.clone()));
         assert_eq!(state.sources().unwrap(), [shop]);
-    }
-
-    #[test]
-    fn credentials_leave_with_their_source() {
-        let (_folder, state) = state();
-        let shop = source("shop");
-        let slot = SlotName::parse("token").unwrap();
-        assert!(state.put_credential(&shop.name, &slot, b"x").is_err());
-        state.insert_source(&shop).unwrap();
-        state.put_credential(&shop.name, &slot, b"old").unwrap();
-        state.put_credential(&shop.name, &slot, &[0, 255]).unwrap();
-        let kept = state.credentials(&shop.name).unwrap();
-        assert_eq!(kept, BTreeMap::from([(slot.clone(), vec![0, 255])]));
-        state.delete_source(&shop.name).unwrap();
-        assert!(state.credentials(&shop.name).unwrap().is_empty());
-        assert!(state.delete_source(&shop.name).is_err());
-        assert!(state.delete_credential(&shop.name, &slot).is_err());
     }
 }

@@ -146,6 +146,10 @@ const ROWS: &[(&str, Lock)] = &[
 ];
 
 fn gate_for(url: &str) -> Run {
+    setup_for(url).build()
+}
+
+fn setup_for(url: &str) -> Setup {
     let mut setup = Setup::new(&["api.example.com/v1/"]);
     // The address lock is tried with the rule lock open.
     if let Some(rule) = Url::parse(url)
@@ -166,7 +170,6 @@ fn gate_for(url: &str) -> Run {
         .name("mixed.example.com", &[&["1.1.1.1", "192.168.0.9"]])
         .name("mapped.example.com", &[&["::ffff:127.0.0.1"]])
         .name("nat64.example.com", &[&["64:ff9b::7f00:1"]])
-        .build()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +196,31 @@ async fn every_hostile_url_is_refused_by_the_lock_that_is_meant_for_it() {
             other => panic!("{url}: {other:?}"),
         };
         assert_eq!(held, *lock, "{url}: {failure}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hostile_url_is_refused_as_the_target_of_a_redirect() {
+    for (url, _) in ROWS.iter().filter(|(_, lock)| *lock != Unreadable) {
+        let location = format!("Location: {url}\r\n");
+        let server = Server::start(move |_, _| page(302, &location, "")).await;
+        let here = Url::parse(&server.url("/")).unwrap();
+        // Some spellings mean a path of the same server where they stand in a redirect.
+        if here.join(url).unwrap().origin() == here.origin() {
+            continue;
+        }
+        let mut setup = setup_for(url).private(server.address);
+        let rule = HostRule::parse(&server.url("")).unwrap();
+        setup.capabilities.egress.push(rule);
+        let run = setup.build();
+        let failure = run.get(here.as_str()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Limit, "{url}: {failure}");
+        let decisions = run.decisions();
+        assert_eq!(decisions.len(), 2, "{url}: {decisions:?}");
+        assert!(
+            decisions[1].starts_with("refused: "),
+            "{url}: {decisions:?}"
+        );
     }
 }
 

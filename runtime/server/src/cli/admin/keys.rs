@@ -1,5 +1,6 @@
-//! `sluice admin break-glass` and `sluice admin rotate-token-key`.
+//! `sluice admin break-glass`, `sluice admin rotate-key` and `sluice admin rotate-token-key`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -23,6 +24,26 @@ pub(super) async fn break_glass(place: &Place, who: Who) -> CliResult<ExitCode> 
         false => say(format!("  {}", admitted.link)),
     }
     say(format!("It ends at {}.", admitted.expires_at));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Args)]
+pub(super) struct KeyFile {
+    /// The file of the master key, where no server runs and it lies elsewhere than in the data folder
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+pub(super) async fn rotate_master(place: &Place, file: KeyFile) -> CliResult<ExitCode> {
+    let rotated = place.rotate_key(file.key_file).await?;
+    say(format!(
+        "A new master key is in use; {} sealed with it.",
+        match rotated.credentials {
+            1 => "1 credential was".to_owned(),
+            count => format!("{count} credentials were"),
+        }
+    ));
+    say("Keep a copy of its file, and throw away copies of the old one.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +17,9 @@ use crate::cli::client::Client;
 use crate::cli::output::{CliError, CliResult};
 use crate::control::break_glass::{Admitted, BreakGlass, break_glass};
 use crate::control::operations::{self, AuditQuery, BackupRequest};
-use crate::control::routes::NotedHead;
+use crate::control::routes::{NotedHead, Rotated};
 use crate::control::socket::{Address, Operator};
+use crate::credentials::{CredentialStore, Keys};
 
 /// A state within reach.
 #[derive(Debug)]
@@ -121,6 +123,28 @@ impl Place {
                     .map_err(|error| CliError::advised(&error))?;
                 let entry = operations::rotated(Operator::this());
                 open(paths)?.audit(&entry).map_err(failed)
+            }
+        }
+    }
+
+    pub(super) async fn rotate_key(&self, file: Option<PathBuf>) -> CliResult<Rotated> {
+        match self {
+            Self::Serving { client, .. } => read(client.post("/rotate-key", &Value::Null).await?),
+            Self::Stopped { paths, .. } => {
+                let file = file.unwrap_or_else(|| paths.state_dir().join("master.key"));
+                let keys = Keys::of(file);
+                if !keys.file().exists() {
+                    let file = keys.file().display();
+                    return Err(CliError::new(format!("there is no key file `{file}`"))
+                        .hint("name it with --key-file, or start the server and try again"));
+                }
+                let state = Arc::new(open(paths)?);
+                let opened = CredentialStore::open(state, keys, String::new());
+                let entry = operations::key_rotated(Operator::this());
+                opened
+                    .and_then(|(store, _)| store.rotate(&entry))
+                    .map(|credentials| Rotated { credentials })
+                    .map_err(|error| CliError::advised(&error))
             }
         }
     }
