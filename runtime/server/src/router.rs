@@ -16,8 +16,7 @@ use utoipa_axum::routes;
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
     lifecycle, me, metrics, oidc, packages, publishers, query, runs, sessions, shapes, signin,
-    sources, sync, tokens,
-    users,
+    sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
