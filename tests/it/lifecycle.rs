@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use integration_tests::{App, Internet, component, outcome, shown, sluice, wasm, without_digests};
 use serde_json::{Value, json};
 
@@ -234,4 +236,22 @@ fn a_collection_takes_the_versions_that_no_source_needs() {
     stage.says("source rollback shop");
     assert_eq!(stage.run(), json!([3, 3]));
     assert_eq!(app.rows("SELECT count(*) FROM rows"), count(3));
+}
+
+#[test]
+fn a_publisher_hands_over_the_key_as_openssh_writes_it() {
+    let app = App::start();
+    let digits = app.key.public();
+    let bytes = (0..32).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap());
+    let key: Vec<u8> = bytes.collect();
+    let line = [b"\0\0\0\x0bssh-ed25519\0\0\0\x20".as_slice(), &key].concat();
+    let line = format!("ssh-ed25519 {} ada@example", STANDARD.encode(line));
+    let mut add = app.cli();
+    add.args(["publisher", "add", "ada", "--key", &line]);
+    let output = add.output().unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    let known = app.get("/api/publishers").ok();
+    assert_eq!(known["publishers"][0]["public_key"], digits.as_str());
+    let signed = app.key.sign(&component("fixtures"));
+    assert_eq!(app.upload(&signed).ok()["publisher"], "ada");
 }

@@ -302,7 +302,7 @@ fn what_is_known_to_be_wrong_is_refused_before_it_runs() {
     let error = t.start().unwrap_err().to_string();
     assert_eq!(
         error,
-        "the connector asks for more than was granted: egress to other.example"
+        "source `shop` waits for a grant: its connector asks for egress to other.example; see `sluice source grant shop`"
     );
 
     t.fake.version.lock().unwrap().as_mut().unwrap().trusted = false;

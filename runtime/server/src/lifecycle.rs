@@ -235,7 +235,7 @@ pub(crate) fn recover(warehouse: &Warehouse) -> Result<(), StateError> {
         };
         match end_rollback(warehouse, name, &pin, entry) {
             Ok(_) => {
-                tracing::warn!(source = %name, "the rollback of `{name}` that was cut off is done")
+                tracing::warn!(source = %name, "the rollback of `{name}` that was cut off is done");
             }
             Err(failure) => {
                 tracing::error!(source = %name, %failure, "the rollback of `{name}` that was cut off cannot be ended");
