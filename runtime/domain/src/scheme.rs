@@ -294,10 +294,10 @@ fn scopes(scopes: &[String]) -> Result<(), String> {
 
 /// A URL, or one with a setting in its host or path.
 fn token_endpoint(url: &str) -> Result<(), String> {
-    if let (Some((head, rest)), true) = (url.split_once("{settings."), url.len() <= MOST_TEXT) {
-        if let Some((_, tail)) = rest.split_once('}') {
-            return read_token_url(&format!("{head}x{tail}")).map(drop);
-        }
+    if let Some((head, rest)) = url.split_once("{settings.")
+        && let Some((_, tail)) = rest.split_once('}')
+    {
+        return read_token_url(&format!("{head}x{tail}")).map(drop);
     }
     read_token_url(url).map(drop)
 }

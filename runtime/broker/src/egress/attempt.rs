@@ -94,7 +94,7 @@ impl Egress {
         let mut note = Note::new();
         let outcome = self.dial(hop, deadline, &mut note).await;
         let answered = outcome.as_ref().map(|sent| &sent.response);
-        self.write_down(&hop.method, &hop.url, note, answered);
+        self.write_down(&hop.method, &hop.url, &note, answered);
         outcome
     }
 
@@ -103,7 +103,7 @@ impl Egress {
         &self,
         method: &Method,
         url: &Url,
-        note: Note,
+        note: &Note,
         outcome: Result<&Response, &Miss>,
     ) {
         let (decision, status) = match outcome {

@@ -31,7 +31,7 @@ pub(super) enum Way {
     /// As a parameter of the query.
     Query(String, Secret),
     /// As the token that the host gets for it.
-    Token(Exchange),
+    Token(Box<Exchange>),
 }
 
 /// The credentials of one run, ready to be added.
@@ -151,7 +151,7 @@ fn way(binding: &SlotBinding, value: &Secret) -> Result<Option<Way>, Failure> {
         },
         Scheme::Query { parameter } => Way::Query(parameter.clone(), value.clone()),
         Scheme::Hmac(_) => return Ok(None),
-        scheme => Way::Token(Exchange::new(slot, scheme, value)?),
+        scheme => Way::Token(Box::new(Exchange::new(slot, scheme, value)?)),
     }))
 }
 

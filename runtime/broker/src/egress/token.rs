@@ -158,7 +158,7 @@ impl Egress {
         *request.body_mut() = Some(asking.body.expose().to_vec().into());
         let mut note = Note::new();
         let outcome = self.carry(request, deadline, GRACE, &mut note).await;
-        self.write_down(&Method::POST, url, note, outcome.as_ref());
+        self.write_down(&Method::POST, url, &note, outcome.as_ref());
         outcome
     }
 

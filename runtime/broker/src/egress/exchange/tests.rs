@@ -25,7 +25,7 @@ fn fields(asking: &Asking) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn client(more: Value) -> Value {
+fn client(more: &Value) -> Value {
     let mut scheme =
         json!({"scheme": "oauth2-client-credentials", "token_url": "https://id.example.com/token"});
     scheme
@@ -38,7 +38,7 @@ fn client(more: Value) -> Value {
 #[test]
 fn a_client_proves_who_it_is_in_either_way() {
     let asking = exchange(
-        &client(json!({"scopes": ["a", "b"], "audience": "api"})),
+        &client(&json!({"scopes": ["a", "b"], "audience": "api"})),
         "s6BhdRkqt3:gX1f BatV:x",
     )
     .unwrap()
@@ -65,7 +65,7 @@ fn a_client_proves_who_it_is_in_either_way() {
     assert!(!fields_sent.contains_key("client_secret"));
 
     let in_body = exchange(
-        &client(json!({"client_authentication": "body"})),
+        &client(&json!({"client_authentication": "body"})),
         "id:secret",
     )
     .unwrap();
@@ -143,7 +143,7 @@ fn a_service_account_signs_what_google_documents() {
 
 #[test]
 fn answers_are_read_as_services_write_them() {
-    let exchange = exchange(&client(json!({})), "id:secret").unwrap();
+    let exchange = exchange(&client(&json!({})), "id:secret").unwrap();
     let read = |body: &str| exchange.read(StatusCode::OK, body.as_bytes());
     for (expires, seconds) in [
         ("3600", 3600),
@@ -173,7 +173,7 @@ fn answers_are_read_as_services_write_them() {
 
 #[test]
 fn a_refusal_has_the_kind_that_decides_on_another_try() {
-    let exchange = exchange(&client(json!({})), "id:secret").unwrap();
+    let exchange = exchange(&client(&json!({})), "id:secret").unwrap();
     let refused = |status: u16, body: &str| {
         let status = StatusCode::from_u16(status).unwrap();
         exchange.read(status, body.as_bytes()).unwrap_err()
