@@ -191,3 +191,29 @@ fn the_command_line_shows_the_difference_and_needs_a_yes() {
       + credential `api-key` sent to api.example.com
     ");
 }
+
+#[test]
+fn an_admin_may_grant_less_than_a_connector_asks_for_and_that_is_what_a_run_gets() {
+    let app = App::start();
+    install(&app, "1.0.0", |m| m["limits"] = json!({"rows": 100}));
+    let settings = json!({"behaviour": "rows", "rows": 50});
+    let source = |name: &str, rows: u64| {
+        let grant = json!({"limits": {"rows": rows}});
+        json!({"name": name, "connector": "fixtures", "settings": settings, "grant": grant})
+    };
+    app.post("/api/sources", &source("enough", 50)).ok();
+    assert_eq!(outcome(&app.run("enough")), "succeeded");
+    app.post("/api/sources", &source("little", 49)).ok();
+    let told = outcome(&app.run("little"));
+    assert!(told.starts_with("failed (limit): "), "{told}");
+    // As much as the admin saw and did not give does not wait; more than that does.
+    install(&app, "1.1.0", |m| m["limits"] = json!({"rows": 100}));
+    assert_eq!(
+        app.post("/api/sources/little/upgrade", &json!({})).status,
+        200
+    );
+    install(&app, "1.2.0", |m| m["limits"] = json!({"rows": 101}));
+    let asked = app.post("/api/sources/little/upgrade", &json!({}));
+    assert_eq!(asked.status, 202);
+    assert_eq!(asked.json()["missing"], json!(["101 rows (granted: 49)"]));
+}

@@ -46,6 +46,9 @@ pub struct Capabilities {
     /// How much a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// What was asked for when less was granted: that much may be asked for again, and gets what was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits_asked: Option<Limits>,
 }
 
 impl Capabilities {
@@ -69,6 +72,7 @@ impl Capabilities {
             webhook: manifest.webhook.clone(),
             remote_extensions: manifest.remote_extensions.clone(),
             limits: manifest.limits,
+            limits_asked: None,
         })
     }
 
@@ -103,38 +107,7 @@ impl Capabilities {
                 lines.push(format!("remote databases by the extension `{extension}`"));
             }
         }
-        let (asked, given) = (self.limits, granted.limits);
-        for (what, asked, given) in [
-            ("bytes of memory", asked.memory_bytes, given.memory_bytes),
-            (
-                "seconds of wall-clock time",
-                asked.wall_seconds,
-                given.wall_seconds,
-            ),
-            (
-                "seconds of processor time",
-                asked.cpu_seconds,
-                given.cpu_seconds,
-            ),
-            ("bytes received", asked.bytes_in, given.bytes_in),
-            ("rows", asked.rows, given.rows),
-            ("requests", asked.requests, given.requests),
-            (
-                "requests a second",
-                asked.requests_per_second.into(),
-                given.requests_per_second.into(),
-            ),
-            (
-                "requests at once",
-                asked.requests_at_once.into(),
-                given.requests_at_once.into(),
-            ),
-            ("bytes of log", asked.log_bytes, given.log_bytes),
-        ] {
-            if asked > given {
-                lines.push(format!("{asked} {what} (granted: {given})"));
-            }
-        }
+        lines.extend(self.limits_beyond(granted));
         lines
     }
 
@@ -182,6 +155,7 @@ impl Capabilities {
                 .cloned()
                 .collect(),
             limits: self.limits.at_most(granted.limits).at_most(Limits::MAXIMUM),
+            limits_asked: None,
         }
     }
 }

@@ -47,11 +47,16 @@ pub fn check_schema(schema: &Value) -> Result<(), IngestError> {
     jsonschema::validator_for(schema).map(drop).map_err(broken)
 }
 
-/// Refuses a grant that does not cover what is asked for.
-pub fn check_grant(requested: &Capabilities, granted: &Capabilities) -> Result<(), IngestError> {
-    let beyond = requested.beyond(granted);
+/// The grant as it is kept, of an admin who saw what is asked for. Refuses one that does not cover that;
+/// only limits may be smaller.
+pub fn check_grant(
+    requested: &Capabilities,
+    granted: Capabilities,
+) -> Result<Capabilities, IngestError> {
+    let granted = granted.in_sight_of(requested);
+    let beyond = requested.beyond(&granted);
     if beyond.is_empty() {
-        Ok(())
+        Ok(granted)
     } else {
         Err(IngestError::BeyondGrant(beyond))
     }

@@ -102,7 +102,7 @@ pub(crate) fn grant(
     let source = find(app, name)?;
     let standing = Standing::of(app, &source)?;
     let granted = grant.unwrap_or_else(|| source.granted.and(&standing.requested));
-    ingest::check_grant(&standing.requested, &granted)?;
+    let granted = ingest::check_grant(&standing.requested, granted)?;
     if standing.waiting {
         return change(app, by, &source, &standing.version, Some(&granted));
     }

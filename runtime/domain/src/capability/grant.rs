@@ -27,6 +27,30 @@ impl Capabilities {
         lines
     }
 
+    /// This grant, given by somebody who saw what is asked for: limits may be smaller than that, since they
+    /// are the admin's to set.
+    #[must_use]
+    pub fn in_sight_of(self, asked: &Self) -> Self {
+        let is_smaller = asked.limits.at_most(self.limits) != asked.limits;
+        Self {
+            limits_asked: is_smaller.then_some(asked.limits),
+            ..self
+        }
+    }
+
+    /// The limits that are larger than any that were granted, or that were seen when less was granted.
+    pub(super) fn limits_beyond(&self, granted: &Self) -> Vec<String> {
+        let seen = granted.limits_asked.unwrap_or(granted.limits);
+        let given = numbers(&granted.limits).into_iter().zip(numbers(&seen));
+        let pairs = numbers(&self.limits).into_iter().zip(given);
+        pairs
+            .filter(|((_, asked), ((_, given), (_, seen)))| asked > given.max(seen))
+            .map(|((name, asked), ((_, given), _))| {
+                format!("{asked} {} (granted: {given})", in_words(&name))
+            })
+            .collect()
+    }
+
     /// The line about webhooks, where they are asked for and were not granted in this way.
     pub(super) fn webhook_beyond(&self, granted: &Self) -> Option<String> {
         let slot = self.webhook.as_ref()?;
@@ -61,6 +85,7 @@ impl Capabilities {
             }
         }
         both.limits = larger(&self.limits, &asked.limits);
+        both.limits_asked = None;
         both
     }
 
@@ -77,6 +102,20 @@ impl Capabilities {
             Some(known) => *known = asked.clone(),
             None => self.credentials.push(asked.clone()),
         }
+    }
+}
+
+/// What a limit counts.
+fn in_words(limit: &str) -> &str {
+    match limit {
+        "memory_bytes" => "bytes of memory",
+        "wall_seconds" => "seconds of wall-clock time",
+        "cpu_seconds" => "seconds of processor time",
+        "bytes_in" => "bytes received",
+        "requests_per_second" => "requests a second",
+        "requests_at_once" => "requests at once",
+        "log_bytes" => "bytes of log",
+        other => other,
     }
 }
 
@@ -165,5 +204,18 @@ mod tests {
         ] {
             assert!(shown.contains(words), "{words}: {shown}");
         }
+    }
+
+    #[test]
+    fn smaller_limits_than_were_asked_for_can_be_granted_and_only_more_than_that_waits() {
+        let rows = |rows: u64| capabilities(json!({"limits": {"rows": rows}}));
+        assert_eq!(rows(9).beyond(&rows(5)), ["9 rows (granted: 5)"]);
+        let granted = rows(5).in_sight_of(&rows(9));
+        assert_eq!(rows(9).beyond(&granted), [""; 0]);
+        assert_eq!(rows(9).effective(&granted).limits.rows, 5);
+        assert_eq!(rows(10).beyond(&granted), ["10 rows (granted: 5)"]);
+        let more = granted.and(&rows(10));
+        assert_eq!((more.limits.rows, more.limits_asked), (10, None));
+        assert_eq!(rows(9).in_sight_of(&rows(9)).limits_asked, None);
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Capabilities {
     remote_extensions: Vec<String>,
     /// How much a run may use.
     limits: Limits,
+    /// What was asked for when smaller limits were granted.
+    limits_asked: Option<Limits>,
 }
 
 /// A credential slot and the hosts that its value is sent to.
@@ -277,6 +279,7 @@ mod tests {
         alike::<Counts>(domain::run::Counts::default());
         alike::<Capabilities>(domain::Capabilities {
             egress: vec![HostRule::parse("a.org").unwrap()],
+            limits_asked: Some(limits),
             ..Default::default()
         });
         alike::<Run>(domain::Run {

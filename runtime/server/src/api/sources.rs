@@ -110,13 +110,13 @@ fn add(app: &App, new: NewSource) -> ApiResult<Source> {
     let _kept = app.components.keep();
     let version = find_version(app, &new.wish.connector, new.wish.version)?;
     let requested = ingest::plan(&version.manifest, &new.wish.settings)?;
-    ingest::check_grant(&requested, &new.grant)?;
+    let granted = ingest::check_grant(&requested, new.grant)?;
     let source = Source {
         name: new.name,
         connector: new.wish.connector,
         version: version.digest,
         settings: new.wish.settings,
-        granted: new.grant,
+        granted,
         enabled: true,
         created_at: Timestamp::now(),
     };
