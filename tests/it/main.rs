@@ -14,8 +14,10 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod metric_definitions;
 mod oidc;
 mod rbac;
+mod registry;
 mod sandbox;
 mod sign_in;
 

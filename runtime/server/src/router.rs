@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me, metrics,
-    oidc, packages, publishers, query, runs, shapes, signin, sources, sync, tokens, users,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me,
+    metric_definitions, metrics, oidc, packages, publishers, query, registry, runs, shapes, signin,
+    sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -122,6 +123,23 @@ fn access_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(packages::put_package, packages::delete_package))
 }
 
+/// What admins and people say about tables.
+fn knowledge_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(registry::list_registry))
+        .routes(routes!(registry::register_table))
+        .routes(routes!(
+            registry::update_registered,
+            registry::unregister_table
+        ))
+        .routes(routes!(registry::list_syncs))
+        .routes(routes!(metric_definitions::list_definitions))
+        .routes(routes!(metric_definitions::get_definition))
+        .routes(routes!(metric_definitions::put_definition))
+        .routes(routes!(metric_definitions::delete_definition))
+        .routes(routes!(metric_definitions::import_definitions))
+}
+
 /// Requests that take as long as their body.
 fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -181,6 +199,7 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
         .merge(
             quick_routes()
                 .merge(access_routes())
+                .merge(knowledge_routes())
                 // Refuses by the length that is declared, before anything is read.
                 .layer(RequestBodyLimitLayer::new(MAX_JSON))
                 .layer(timeout),

@@ -11,9 +11,11 @@ mod check;
 mod error;
 mod grants;
 mod groups;
+mod metrics;
 mod migrate;
 mod provider_groups;
 mod publishers;
+mod registry;
 mod row;
 mod runs;
 mod sources;
@@ -27,7 +29,7 @@ use std::sync::{Mutex, PoisonError};
 use domain::connector::Version;
 use domain::ports::Store;
 use domain::run::{EgressRow, LogLine};
-use domain::{Digest, Failure, Run, RunId, Source, SourceName};
+use domain::{Digest, Failure, Run, RunId, Source, SourceName, SyncReport};
 use duckdb::Connection;
 
 use crate::open::{Database, OpenError, Patience};
@@ -166,6 +168,10 @@ impl Store for State {
 
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {
         Ok(Self::append_egress(self, run, rows)?)
+    }
+
+    fn record_sync(&self, report: &SyncReport) -> Result<(), Failure> {
+        Ok(Self::record_sync(self, report)?)
     }
 }
 

@@ -32,6 +32,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 3,
         sql: include_str!("../../migrations/0003_audit.sql"),
     },
+    Migration {
+        number: 4,
+        sql: include_str!("../../migrations/0004_domains.sql"),
+    },
 ];
 
 /// The schema that this server writes.
