@@ -14,6 +14,7 @@ mod artifacts;
 mod credentials;
 mod egress;
 mod hygiene;
+mod knowledge;
 mod metric_definitions;
 mod oidc;
 mod rbac;

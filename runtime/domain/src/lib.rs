@@ -12,6 +12,7 @@ pub mod digest;
 pub mod failure;
 pub mod format;
 pub mod host_rule;
+pub mod knowledge;
 pub mod limits;
 pub mod manifest;
 pub mod metric;

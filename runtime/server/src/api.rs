@@ -9,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod invitations;
+pub(crate) mod knowledge;
 pub(crate) mod me;
 pub(crate) mod metric_definitions;
 pub(crate) mod metrics;

@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, me,
-    metric_definitions, metrics, oidc, packages, publishers, query, registry, runs, shapes, signin,
-    sources, sync, tokens, users,
+    bootstrap, catalog, connectors, data, events, grants, groups, health, invitations, knowledge,
+    me, metric_definitions, metrics, oidc, packages, publishers, query, registry, runs, shapes,
+    signin, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -138,6 +138,14 @@ fn knowledge_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(metric_definitions::put_definition))
         .routes(routes!(metric_definitions::delete_definition))
         .routes(routes!(metric_definitions::import_definitions))
+        .routes(routes!(knowledge::list_items, knowledge::create_item))
+        .routes(routes!(knowledge::get_stats))
+        .routes(routes!(knowledge::my_votes))
+        .routes(routes!(knowledge::my_contributions))
+        .routes(routes!(knowledge::vote_item))
+        .routes(routes!(knowledge::review::review_item))
+        .routes(routes!(knowledge::review::edit_item))
+        .routes(routes!(knowledge::review::review_batch))
 }
 
 /// Requests that take as long as their body.

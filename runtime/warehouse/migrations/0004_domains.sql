@@ -46,3 +46,30 @@ CREATE TABLE metric_definitions (
     category   VARCHAR NOT NULL,
     definition VARCHAR NOT NULL
 );
+
+-- What people know about the data.
+CREATE TABLE knowledge_items (
+    id          VARCHAR NOT NULL,
+    title       VARCHAR NOT NULL,
+    content     VARCHAR NOT NULL,
+    category    VARCHAR NOT NULL,
+    tags        VARCHAR NOT NULL,
+    status      VARCHAR NOT NULL,
+    source_user VARCHAR NOT NULL,
+    audience    VARCHAR,
+    confidence  DOUBLE NOT NULL,
+    domain      VARCHAR,
+    entities    VARCHAR NOT NULL,
+    source_type VARCHAR NOT NULL,
+    is_personal BOOLEAN NOT NULL,
+    created_at  TIMESTAMP_NS NOT NULL,
+    updated_at  TIMESTAMP_NS NOT NULL
+);
+
+-- One vote of a user on an item: 1 or -1.
+CREATE TABLE knowledge_votes (
+    item_id  VARCHAR NOT NULL,
+    user_id  VARCHAR NOT NULL,
+    vote     TINYINT NOT NULL,
+    voted_at TIMESTAMP_NS NOT NULL
+);

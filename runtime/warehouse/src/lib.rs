@@ -20,6 +20,6 @@ pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
-    CheckReport, Link, Manifest, Restored, State, StateError, UserChange, restore,
+    CheckReport, Link, Manifest, Restored, Reviewed, State, StateError, Tally, UserChange, restore,
 };
 pub use warehouse::{OpenWarehouseError, Warehouse};

@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod grants;
 mod groups;
+mod knowledge;
 mod metrics;
 mod migrate;
 mod provider_groups;
@@ -39,6 +40,7 @@ pub use audit::{AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, Au
 pub use backup::{BackupError, Manifest, Restored, restore};
 pub use check::CheckReport;
 pub use error::StateError;
+pub use knowledge::{Reviewed, Tally};
 pub use tokens::Link;
 pub use users::UserChange;
 

@@ -133,7 +133,9 @@ mod tests {
     fn a_definition_is_replaced_and_keeps_when_it_was_made() {
         let (_folder, state) = state();
         let mut metric = metric("revenue", "mrr");
-        state.put_metrics(&[metric.clone()], &entry()).unwrap();
+        state
+            .put_metrics(std::slice::from_ref(&metric), &entry())
+            .unwrap();
         let later = metric.created_at + 1.hour();
         (metric.created_at, metric.updated_at) = (later, later);
         state.put_metrics(&[metric], &entry()).unwrap();
