@@ -40,6 +40,8 @@ impl Stage {
             .replace("{id}", if about_runs { &self.run } else { NOBODY })
             .replace("{digest}", &"0".repeat(64))
             .replace("{table}", "orders")
+            .replace("{review}", "approve")
+            .replace("{category}", "nothing")
             .replace("{user_id}", NOBODY)
             .replace("{group_id}", NOBODY)
             .replace("{slot}", "token")

@@ -18,6 +18,7 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::format::{Appended, BodyFormat};
 use crate::names::{SlotName, SourceName, TableName};
+use crate::registry::{PublishedTable, SyncReport};
 use crate::run::{Counts, EgressRow, Level, LogLine, Operation, Progress, Run, RunId};
 use crate::secret::Secret;
 use crate::source::Source;
@@ -80,9 +81,9 @@ pub trait Extracts: Send + Sync {
     /// The cursors that the last publish left.
     fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure>;
 
-    /// Brings the master views up to date after a publish of this source. A broken extract is
-    /// reported in the log, not here.
-    fn rebuild(&self, source: &SourceName) -> Result<(), Failure>;
+    /// Brings the master views up to date after a publish of this source; returns the tables that it
+    /// has there now. A broken extract is reported in the log, not here.
+    fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure>;
 }
 
 /// Hears what happens in a run. Called often: must not block for long.
@@ -191,6 +192,8 @@ pub trait Store: Send + Sync {
     fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), Failure>;
     /// Adds rows to the egress audit.
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure>;
+    /// Writes down how a sync ended for the tables of its source.
+    fn record_sync(&self, report: &SyncReport) -> Result<(), Failure>;
 }
 
 /// Opens what admins entered.

@@ -6,6 +6,7 @@
 mod error;
 mod live;
 mod plan;
+mod record;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -316,6 +316,9 @@ mod tests {
         fn append_egress(&self, _: RunId, _: &[EgressRow]) -> Result<(), Failure> {
             Ok(())
         }
+        fn record_sync(&self, _: &domain::SyncReport) -> Result<(), Failure> {
+            Ok(())
+        }
     }
 
     fn queued() -> Run {

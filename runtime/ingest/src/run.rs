@@ -16,6 +16,7 @@ use crate::Ports;
 use crate::error::IngestError;
 use crate::live::Live;
 use crate::plan::plan;
+use crate::record::About;
 
 /// A source that may run now, as far as can be known without running it.
 pub(crate) struct Prepared {
@@ -108,23 +109,27 @@ fn attempt(
         run.state = RunState::Running;
         run.started_at = Some(Timestamp::now());
     });
+    let about = About::of(&prepared, &tables);
     let job = match job(ports, live, prepared, tables) {
         Ok(job) => job,
-        Err(failure) => return (Counts::default(), Err(failure.into())),
+        Err(failure) => {
+            let ended = failure.into();
+            about.record(ports, live, Some(&ended));
+            return (Counts::default(), Err(ended));
+        }
     };
-    let source = job.source.clone();
     let (counts, result) = ports.executor.execute(job);
     let result = match result {
         // Also after a failure: a checkpoint may have published something.
         Err(ended) => {
-            rebuild(ports, live, &source);
+            about.record(ports, live, Some(&ended));
             Err(ended)
         }
         Ok(Outcome::Synced(published)) => {
             for (table, rows) in &published.tables {
                 live.log(Level::Info, &format!("published `{table}`: {rows} rows"));
             }
-            rebuild(ports, live, &source);
+            about.record(ports, live, None);
             Ok(())
         }
         Ok(Outcome::Discovered(tables)) => {
@@ -182,16 +187,4 @@ fn job(
         observer: live.clone(),
         cancel: live.cancel.clone(),
     })
-}
-
-fn rebuild(ports: &Ports, live: &Live, source: &SourceName) {
-    if live.run().operation != Operation::Sync {
-        return;
-    }
-    if let Err(failure) = ports.extracts.rebuild(source) {
-        live.log(
-            Level::Error,
-            &format!("the rows are published, but the master views are not up to date: {failure}"),
-        );
-    }
 }

@@ -11,8 +11,8 @@ use domain::ports::{
 };
 use domain::run::{Counts, EgressRow, Level, LogLine, RunEvent};
 use domain::{
-    Capabilities, Digest, Failure, HostRule, Manifest, Operation, Run, RunId, RunState, Secret,
-    SlotName, Source, SourceName, Version,
+    Capabilities, Digest, Failure, HostRule, Manifest, Operation, PublishedTable, Run, RunId,
+    RunState, Secret, SlotName, Source, SourceName, SyncReport, Version,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -28,6 +28,7 @@ struct Fake {
     saved: Mutex<Vec<Run>>,
     log: Mutex<Vec<LogLine>>,
     rebuilt: Mutex<Vec<SourceName>>,
+    reports: Mutex<Vec<SyncReport>>,
 }
 
 impl Store for Fake {
@@ -53,6 +54,10 @@ impl Store for Fake {
     fn append_egress(&self, _: RunId, _: &[EgressRow]) -> Result<(), Failure> {
         Ok(())
     }
+    fn record_sync(&self, report: &SyncReport) -> Result<(), Failure> {
+        self.reports.lock().unwrap().push(report.clone());
+        Ok(())
+    }
 }
 
 impl Extracts for Fake {
@@ -62,9 +67,9 @@ impl Extracts for Fake {
     fn cursors(&self, _: &SourceName) -> Result<Cursors, Failure> {
         Ok(Cursors::new())
     }
-    fn rebuild(&self, source: &SourceName) -> Result<(), Failure> {
+    fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {
         self.rebuilt.lock().unwrap().push(source.clone());
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -319,6 +324,8 @@ fn a_stage_that_cannot_be_opened_fails_the_run() {
         .unwrap();
     let last = t.last(&run);
     assert_eq!(last.failure, Some(Failure::limit("the disk is full")));
+    let report = t.fake.reports.lock().unwrap().remove(0);
+    assert_eq!(report.failure.as_deref(), Some("the disk is full"));
 }
 
 #[test]
@@ -344,6 +351,7 @@ fn master_views_follow_a_publish() {
         *t.fake.rebuilt.lock().unwrap(),
         [SourceName::parse("shop").unwrap()]
     );
+    assert_eq!(t.fake.reports.lock().unwrap()[0].failure, None);
 }
 
 /// Extracts whose stage opens.
@@ -356,7 +364,7 @@ impl Extracts for Open {
     fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
         self.0.cursors(source)
     }
-    fn rebuild(&self, source: &SourceName) -> Result<(), Failure> {
+    fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {
         self.0.rebuild(source)
     }
 }

@@ -108,6 +108,19 @@ impl Config {
     }
 }
 
+/// YAML of somebody else, read as strictly as the configuration: without what could grow.
+pub(crate) fn yaml_to_json(text: &str) -> Result<serde_json::Value, String> {
+    if text.len() > yaml::MAX_BYTES {
+        return Err(format!("it is larger than {} KiB", yaml::MAX_BYTES >> 10));
+    }
+    let mut problems = Vec::new();
+    let node = yaml::read(text, &mut problems);
+    match problems.is_empty() {
+        true => Ok(node.map_or(serde_json::Value::Null, |node| node.to_json())),
+        false => Err(Problems::new(Some(Path::new("file")), problems).to_string()),
+    }
+}
+
 /// The master key of the environment, which wins over the file.
 pub(crate) fn master_key() -> Option<Secret> {
     std::env::var("SLUICE_MASTER_KEY").ok().map(Secret::new)

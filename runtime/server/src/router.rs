@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
-    lifecycle, me, metrics, oidc, packages, publishers, query, runs, sessions, shapes, signin,
-    sources, sync, tokens, users,
+    knowledge, lifecycle, me, metric_definitions, metrics, oidc, packages, publishers, query,
+    registry, runs, sessions, shapes, signin, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -147,6 +147,31 @@ fn access_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(packages::put_package, packages::delete_package))
 }
 
+/// What admins and people say about tables.
+fn knowledge_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(registry::list_registry))
+        .routes(routes!(registry::register_table))
+        .routes(routes!(
+            registry::update_registered,
+            registry::unregister_table
+        ))
+        .routes(routes!(registry::list_syncs))
+        .routes(routes!(metric_definitions::list_definitions))
+        .routes(routes!(metric_definitions::get_definition))
+        .routes(routes!(metric_definitions::put_definition))
+        .routes(routes!(metric_definitions::delete_definition))
+        .routes(routes!(metric_definitions::import_definitions))
+        .routes(routes!(knowledge::list_items, knowledge::create_item))
+        .routes(routes!(knowledge::get_stats))
+        .routes(routes!(knowledge::my_votes))
+        .routes(routes!(knowledge::my_contributions))
+        .routes(routes!(knowledge::vote_item))
+        .routes(routes!(knowledge::review::review_item))
+        .routes(routes!(knowledge::review::edit_item))
+        .routes(routes!(knowledge::review::review_batch))
+}
+
 /// Requests that take as long as their body.
 fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -214,6 +239,7 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
         .merge(
             quick_routes()
                 .merge(access_routes())
+                .merge(knowledge_routes())
                 // Refuses by the length that is declared, before anything is read.
                 .layer(RequestBodyLimitLayer::new(MAX_JSON))
                 .layer(timeout),

@@ -1,5 +1,6 @@
 //! A server from its start to its end: what is opened in which order, and closed again.
 
+mod catch_up;
 mod connections;
 mod first;
 mod housekeeping;
@@ -75,6 +76,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .orchestrator
         .rebuild()
         .map_err(|error| CliError::advised(&error))?;
+    catch_up::catch_up(&warehouse).map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
     let broker = Arc::new(open_broker(&config, handle)?);

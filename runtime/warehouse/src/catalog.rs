@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{QueryMode, SourceName, TableName};
+use domain::{PublishedTable, QueryMode, SourceName, TableName};
 use jiff::Timestamp;
 
 use crate::extract::TableFile;
@@ -39,6 +39,29 @@ pub struct CatalogTable {
     pub columns: Vec<CatalogColumn>,
 }
 
+impl CatalogTable {
+    /// The MD5 of the one file that can be downloaded.
+    pub fn hash(&self) -> Option<&str> {
+        match self.files.as_slice() {
+            [file] => file.md5.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn published(&self) -> PublishedTable {
+        PublishedTable {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            rows: self.rows,
+            size_bytes: self.size_bytes,
+            columns: self.columns.len() as u64,
+            hash: self.hash().map(str::to_owned),
+            query_mode: self.query_mode,
+            published_at: self.extracted_at,
+        }
+    }
+}
+
 /// All tables at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -54,5 +77,12 @@ impl Catalog {
         self.tables
             .iter()
             .find(|table| table.name.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// What a source has published, as far as the names are its own.
+    pub fn published(&self, source: &SourceName) -> Vec<PublishedTable> {
+        let tables = self.tables.iter();
+        let own = tables.filter(|table| table.source == *source);
+        own.map(|table| table.published()).collect()
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ports::{self, Cursors};
-use domain::{Failure, RunId, SourceName};
+use domain::{Failure, PublishedTable, RunId, SourceName};
 
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
@@ -111,11 +111,10 @@ impl ports::Extracts for Extracts {
             .unwrap_or_default())
     }
 
-    fn rebuild(&self, source: &SourceName) -> Result<(), Failure> {
+    fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {
         let report = self.0.orchestrator.rebuild_source(source);
-        report
-            .map(drop)
-            .map_err(|error| Failure::limit(error.to_string()))
+        report.map_err(|error| Failure::limit(error.to_string()))?;
+        Ok(self.0.orchestrator.catalog().published(source))
     }
 }
 

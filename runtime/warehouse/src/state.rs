@@ -12,11 +12,14 @@ mod credentials;
 mod error;
 mod grants;
 mod groups;
+mod knowledge;
+mod metrics;
 mod links;
 mod migrate;
 mod pins;
 mod provider_groups;
 mod publishers;
+mod registry;
 mod row;
 mod runs;
 mod sources;
@@ -30,7 +33,7 @@ use std::sync::{Mutex, PoisonError};
 use domain::connector::Version;
 use domain::ports::Store;
 use domain::run::{EgressRow, LogLine};
-use domain::{Digest, Failure, Run, RunId, Source, SourceName};
+use domain::{Digest, Failure, Run, RunId, Source, SourceName, SyncReport};
 use duckdb::Connection;
 
 use crate::open::{Database, OpenError, Patience};
@@ -41,6 +44,7 @@ pub use backup::{BackupError, Manifest, Restored, restore};
 pub use check::CheckReport;
 pub use credentials::SealedAt;
 pub use error::StateError;
+pub use knowledge::{Reviewed, Tally};
 pub use links::Link;
 pub use pins::Upgrade;
 pub use users::UserChange;
@@ -189,6 +193,10 @@ impl Store for State {
 
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {
         Ok(Self::append_egress(self, run, rows)?)
+    }
+
+    fn record_sync(&self, report: &SyncReport) -> Result<(), Failure> {
+        Ok(Self::record_sync(self, report)?)
     }
 }
 

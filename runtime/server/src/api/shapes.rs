@@ -238,6 +238,38 @@ pub(crate) struct Pin {
     left_by: Option<String>,
 }
 
+/// A definition of a business metric.
+#[derive(ToSchema)]
+pub(crate) struct MetricDefinition {
+    /// `CATEGORY/NAME`.
+    id: String,
+    name: String,
+    display_name: String,
+    category: String,
+    description: Option<String>,
+    /// How it adds up.
+    r#type: String,
+    unit: Option<String>,
+    grain: String,
+    table_name: Option<String>,
+    tables: Vec<String>,
+    expression: Option<String>,
+    time_column: Option<String>,
+    dimensions: Vec<String>,
+    filters: Vec<String>,
+    synonyms: Vec<String>,
+    notes: Vec<String>,
+    sql: String,
+    /// The same by other words.
+    #[schema(value_type = Object)]
+    sql_variants: Value,
+    #[schema(value_type = Object)]
+    validation: Value,
+    source: String,
+    created_at: String,
+    updated_at: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

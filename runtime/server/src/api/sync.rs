@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use warehouse::CatalogTable;
 
 use crate::app::{App, AppState, blocking};
 use crate::auth::{By, may_read, may_run};
@@ -134,7 +133,7 @@ pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manife
         let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
         let entries = mine.map(|table| {
             let entry = ManifestEntry {
-                hash: hash(table),
+                hash: table.hash().unwrap_or_default().to_owned(),
                 updated: Some(table.extracted_at.to_string()),
                 size_bytes: table.size_bytes,
                 rows: table.rows,
@@ -152,14 +151,6 @@ pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manife
         }))
     })
     .await
-}
-
-/// The hash of the one file that can be downloaded; without one, clients compare nothing.
-fn hash(table: &CatalogTable) -> String {
-    match table.files.as_slice() {
-        [file] => file.md5.clone().unwrap_or_default(),
-        _ => String::new(),
-    }
 }
 
 /// The connector of each source.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::ports::Store;
 use domain::run::{EgressRow, LogLine};
-use domain::{Digest, Failure, Run, RunId, Source, SourceName, Version};
+use domain::{Digest, Failure, Run, RunId, Source, SourceName, SyncReport, Version};
 
 use super::Metrics;
 
@@ -43,5 +43,9 @@ impl Store for CountedStore {
 
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {
         self.store.append_egress(run, rows)
+    }
+
+    fn record_sync(&self, report: &SyncReport) -> Result<(), Failure> {
+        self.store.record_sync(report)
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Survivor {
     users: BTreeSet<Uuid>,
     runs: BTreeSet<RunId>,
     audits: BTreeSet<String>,
+    /// Rows of the last sync.
+    synced: u64,
     /// Users that were looked at closely after an earlier kill.
     known: BTreeSet<Uuid>,
 }
@@ -30,6 +32,7 @@ impl Survivor {
                 Some(("user", id)) => drop(self.users.insert(id.parse().unwrap())),
                 Some(("run", id)) => drop(self.runs.insert(run_id(id))),
                 Some(("log", id)) => logged.push(run_id(id)),
+                Some(("sync", rows)) => self.synced = rows.parse().unwrap(),
                 Some(("audit", resource)) => drop(self.audits.insert(resource.to_owned())),
                 _ => assert_eq!(line, "ready"),
             }
@@ -38,6 +41,7 @@ impl Survivor {
         self.examine_users(state);
         self.examine_runs(state, &logged);
         self.examine_audit(state);
+        self.examine_syncs(state);
         u32::try_from(lines.len()).unwrap()
     }
 
@@ -69,6 +73,14 @@ impl Survivor {
             assert!(lines >= acknowledged, "{lines} of {acknowledged} lines");
             assert_eq!(lines % BATCH, 0, "a batch is there in part");
         }
+    }
+
+    fn examine_syncs(&self, state: &State) {
+        let rows = state.sync_states().unwrap().first().map(|sync| sync.rows);
+        let history = state.sync_history("orders").unwrap();
+        let told = history.first().map(|event| event.rows);
+        assert_eq!(rows, told, "a sync is there in part");
+        assert!(rows.unwrap_or(0) >= self.synced, "a sync is gone");
     }
 
     fn examine_audit(&self, state: &State) {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use domain::access::Scopes;
 use domain::run::{Counts, Level, LogLine};
-use domain::{Digest, Operation, Run, RunId, RunState, SourceName, Token, TokenKind, User};
+use domain::{
+    Digest, Operation, PublishedTable, QueryMode, Run, RunId, RunState, SourceName, SyncReport,
+    TableName, Token, TokenKind, User,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 use warehouse::{AuditEntry, Paths, State, StateError};
@@ -25,7 +28,7 @@ pub(crate) fn write(folder: &Path) -> ExitCode {
     println!("opening");
     let state = State::open(&paths).unwrap();
     println!("ready");
-    let works: [Work; 4] = [accounts, runs, audits, checkpoints];
+    let works: [Work; 5] = [accounts, runs, syncs, audits, checkpoints];
     std::thread::scope(|scope| {
         for work in works {
             let state = &state;
@@ -92,6 +95,33 @@ fn runs(state: &State) -> Result<(), StateError> {
         state: RunState::Succeeded,
         ..run
     })
+}
+
+/// A publish that is told in three tables of the state at once. Later ones have more rows.
+fn syncs(state: &State) -> Result<(), StateError> {
+    let now = Timestamp::now();
+    let rows = u64::try_from(now.as_microsecond()).unwrap();
+    let table = PublishedTable {
+        name: TableName::parse("orders").unwrap(),
+        description: String::new(),
+        rows,
+        size_bytes: 1,
+        columns: 1,
+        hash: None,
+        query_mode: QueryMode::Local,
+        published_at: now,
+    };
+    state.record_sync(&SyncReport {
+        source: SourceName::parse("shop").unwrap(),
+        connector: "files".to_owned(),
+        at: now,
+        duration_ms: 1,
+        asked: Vec::new(),
+        failure: None,
+        tables: vec![table],
+    })?;
+    println!("sync {rows}");
+    Ok(())
 }
 
 fn audits(state: &State) -> Result<(), StateError> {

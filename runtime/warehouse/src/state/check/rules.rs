@@ -81,6 +81,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule::AtMost("bootstrap", 1),
     Rule::Unique("audit_log", "id"),
     Rule::AtMost("audit_chain", 1),
+    Rule::Unique("table_registry", "id"),
+    Rule::Unique("sync_state", "table_id"),
+    refers("sync_state", "table_id", "table_registry", "id"),
+    Rule::Unique("sync_history", "id"),
+    Rule::Unique("metric_definitions", "id"),
+    Rule::Unique("knowledge_items", "id"),
+    Rule::Unique("knowledge_votes", "item_id, user_id"),
+    refers("knowledge_votes", "item_id", "knowledge_items", "id"),
+    refers("sync_history", "table_id", "table_registry", "id"),
 ];
 
 impl Rule {
