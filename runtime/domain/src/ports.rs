@@ -87,6 +87,8 @@ pub trait Extracts: Send + Sync {
 
 /// Hears what happens in a run. Called often: must not block for long.
 pub trait Observer: Send + Sync {
+    /// The run has its place and begins; before, it waited.
+    fn started(&self);
     /// A line for the run's log.
     fn log(&self, level: Level, message: &str);
     /// The newest progress.

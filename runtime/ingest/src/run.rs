@@ -98,10 +98,6 @@ fn attempt(
     prepared: Prepared,
     tables: Vec<TableName>,
 ) -> (Counts, Result<(), Ended>) {
-    live.update(|run| {
-        run.state = RunState::Running;
-        run.started_at = Some(Timestamp::now());
-    });
     let job = match job(ports, live, prepared, tables) {
         Ok(job) => job,
         Err(failure) => return (Counts::default(), Err(failure.into())),

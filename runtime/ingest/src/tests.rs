@@ -87,6 +87,7 @@ struct Script(Mutex<Receiver<Result<Outcome, Ended>>>);
 
 impl Executor for Script {
     fn execute(&self, job: Job) -> (Counts, Result<Outcome, Ended>) {
+        job.observer.started();
         job.observer.log(Level::Info, "at work");
         let result = self.0.lock().unwrap().recv().unwrap();
         let result = if job.cancel.is_cancelled() {

@@ -5,7 +5,7 @@ mod first;
 mod housekeeping;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -23,7 +23,7 @@ use crate::auth::rules::Rules;
 use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::components::ComponentStore;
-use crate::config::{self, Config, Runs};
+use crate::config::{self, Config};
 use crate::control;
 use crate::credentials::CredentialStore;
 use crate::error::chain;
@@ -75,7 +75,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
-    let broker = Arc::new(open_broker(&config.runs, handle)?);
+    let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
     let ingest = Ingest::new(Ports {
@@ -143,7 +143,8 @@ fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Credent
     ))
 }
 
-fn open_broker(runs: &Runs, handle: &Handle) -> CliResult<Broker> {
+fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
+    let (runs, required_walls) = (&config.runs, config.sandbox.walls());
     let runner_exe = std::env::current_exe().map_err(|error| CliError::advised(&error))?;
     let extra_ca = match &runs.extra_ca_file {
         Some(file) => Some(std::fs::read(file).map_err(|error| {
@@ -154,15 +155,33 @@ fn open_broker(runs: &Runs, handle: &Handle) -> CliResult<Broker> {
         })?),
         None => None,
     };
+    tell_missing_walls(runner_exe.clone());
     Broker::new(BrokerConfig {
         runner_exe,
         handle: handle.clone(),
         max_runs: runs.max_at_once,
         user_agent: runs.user_agent(),
         extra_ca,
-        require_confinement: runs.require_confinement,
+        required_walls,
     })
     .map_err(|error| CliError::advised(&error))
+}
+
+/// Says in the log which walls this machine lacks; the start does not wait for it.
+fn tell_missing_walls(runner_exe: PathBuf) {
+    let ask = move || match broker::missing_walls(&runner_exe) {
+        Ok(missing) => missing.iter().for_each(|missing| {
+            let (wall, reason) = (missing.wall.as_str(), &missing.reason);
+            tracing::warn!(
+                wall,
+                reason,
+                "a wall around runners is missing on this machine"
+            );
+        }),
+        Err(failure) => tracing::error!(%failure, "a runner cannot be started"),
+    };
+    // Where no thread can be had, the first run says the same.
+    drop(std::thread::Builder::new().name("walls".into()).spawn(ask));
 }
 
 fn open_components(warehouse: &Warehouse, broker: &Arc<Broker>) -> CliResult<ComponentStore> {
