@@ -8,6 +8,7 @@
 )]
 
 mod broker;
+mod escape;
 mod guests;
 
 use std::process::ExitCode;
@@ -20,10 +21,28 @@ use libtest_mimic::{Arguments, Trial};
 use broker::{compile, done, hang_up, run, start};
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("runner") {
-        return sandbox::runner_main();
+    match std::env::args().nth(1).as_deref() {
+        Some("runner") => return sandbox::runner_main(),
+        Some("escaped") => return sandbox::escaped_main(escape::escaped),
+        _ => {}
     }
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 18] = [
+        (
+            "every_wall_stands_that_every_kernel_has",
+            escape::every_wall_stands_that_every_kernel_has,
+        ),
+        (
+            "an_escaped_guest_gets_nothing_from_the_kernel",
+            escape::an_escaped_guest_gets_nothing_from_the_kernel,
+        ),
+        (
+            "an_escaped_guest_dies_of_running_data_and_of_writing_files",
+            escape::an_escaped_guest_dies_of_running_data_and_of_writing_files,
+        ),
+        (
+            "an_escaped_guest_that_does_not_end_is_ended_by_the_kernel",
+            escape::an_escaped_guest_that_does_not_end_is_ended_by_the_kernel,
+        ),
         (
             "equal_input_makes_equal_files",
             equal_input_makes_equal_files,
