@@ -65,6 +65,10 @@ pub trait Stage: Send {
     /// be noticed on the very row.
     fn limit_rows(&mut self, most: u64);
 
+    /// From here on, an append or a publish fails once all files together have more bytes than this; it is noticed when
+    /// they are written.
+    fn limit_bytes(&mut self, most: u64);
+
     /// Rows taken and bytes written so far.
     fn written(&self) -> (u64, u64);
 

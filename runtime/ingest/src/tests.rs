@@ -383,6 +383,7 @@ impl Stage for NoRows {
         Ok(())
     }
     fn limit_rows(&mut self, _: u64) {}
+    fn limit_bytes(&mut self, _: u64) {}
 
     fn written(&self) -> (u64, u64) {
         (0, 0)

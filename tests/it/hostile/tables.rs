@@ -67,6 +67,11 @@ fn tables_handles_and_cursors_have_their_order_and_their_limits() {
             "failed (limit): 256 tables are open: close one before the next",
         ),
         Case::new(
+            "ten thousand tables, one after the other",
+            json!({"behaviour": "opens_and_closes", "rows": 10_000}),
+            "failed (limit): a run writes at most 1000 tables",
+        ),
+        Case::new(
             "a writer that is never closed",
             json!({"behaviour": "never_closes"}),
             "failed (bug): the table `rows` is open already",
