@@ -26,7 +26,8 @@ fn main() -> ExitCode {
         Some("escaped") => return sandbox::escaped_main(escape::escaped),
         _ => {}
     }
-    let tests: [(&str, fn()); 18] = [
+    let tests: [(&str, fn()); 19] = [
+        ("tables_end_at_their_limit", tables_end_at_their_limit),
         (
             "every_wall_stands_that_every_kernel_has",
             escape::every_wall_stands_that_every_kernel_has,
@@ -176,6 +177,14 @@ fn memory_ends_at_its_limit() {
     assert_eq!(
         ended(grow),
         Failure::limit("the connector needs more than its 8 MiB of memory")
+    );
+}
+
+fn tables_end_at_their_limit() {
+    let grow = "(loop (br_if 0 (i32.ne (table.grow (ref.null func) (i32.const 4096)) (i32.const -1)))) unreachable";
+    assert_eq!(
+        ended(grow),
+        Failure::limit("the connector needs more than 1048576 table elements")
     );
 }
 
