@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "this is a test"
+    clippy::too_many_lines,
+    reason = "this is a test, and its tables are read from top to bottom"
 )]
 
 mod broker;
