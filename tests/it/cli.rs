@@ -221,7 +221,7 @@ fn the_doctor_finds_what_is_wrong() {
     let app = App::start();
     let dir = tempfile::tempdir().unwrap();
     let well = works(sluice().args(["doctor", "--data-dir"]).arg(dir.path()));
-    for word in ["Landlock", "seccomp", "DuckDB"] {
+    for word in ["landlock", "system-calls", "DuckDB"] {
         assert!(
             well.to_lowercase().contains(&word.to_lowercase()),
             "{word} is not in {well}"

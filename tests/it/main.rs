@@ -13,6 +13,7 @@ mod admin;
 mod artifacts;
 mod credentials;
 mod egress;
+mod hostile;
 mod hygiene;
 mod knowledge;
 mod leaks;

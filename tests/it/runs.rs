@@ -39,6 +39,9 @@ fn a_run_beyond_the_most_at_once_says_that_it_waits_and_comes_to_its_turn() {
     });
     insta::assert_snapshot!(said, @"waiting: 1 runs are under way, which is the most at once");
     assert!(shop.internet.seen_at("/orders.csv").is_empty());
+    let waiting = shop.get(&format!("/api/runs/{second}")).ok();
+    assert_eq!(waiting["state"], "queued", "{waiting}");
+    assert!(waiting["started_at"].is_null(), "{waiting}");
 
     shop.post(&format!("/api/runs/{first}/cancel"), &Value::Null)
         .ok();

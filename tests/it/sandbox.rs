@@ -71,7 +71,7 @@ fn memory_is_limited() {
 fn a_panic_is_told_with_its_words() {
     let app = hostile(&json!({}));
     insta::assert_snapshot!(outcome(&behaves(&app, "panics")), @r"
-    failed (bug): the connector crashed: panicked at connectors-wasm/fixtures/src/lib.rs:213:9:
+    failed (bug): the connector crashed: panicked at connectors-wasm/fixtures/src/resources.rs:23:9:
     index out of bounds: the len is 0 but the index is 7
     ");
     insta::assert_snapshot!(outcome(&behaves(&app, "stack_overflow")), @"failed (bug): the connector crashed: it left its memory, as a stack does that grew too large");

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
 /// The longest that a test waits for a request before it gives up; requests come far sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +53,23 @@ struct Shared {
     pages: Mutex<HashMap<String, Handler>>,
     seen: Mutex<Vec<Seen>>,
     arrival: Condvar,
+}
+
+/// Holds the ends of bodies back.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Gate {
+    /// Lets one body come to its end.
+    pub fn let_one_through(&self) {
+        self.0.add_permits(1);
+    }
 }
 
 /// Serves pages by their path; everything else is 404.
@@ -163,6 +181,29 @@ impl Internet {
             let body = stream::iter([Ok::<_, std::io::Error>(head)]).chain(stream::pending());
             ([("content-type", content_type)], Body::from_stream(body)).into_response()
         });
+    }
+
+    /// Serves a body whose end waits, for each request anew, until the gate lets one through.
+    pub fn gated(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        head: &'static str,
+        tail: &'static str,
+    ) -> Gate {
+        let gate = Gate::default();
+        let opened = gate.0.clone();
+        self.handle(path, move |_| {
+            let opened = opened.clone();
+            let tail = stream::once(async move {
+                let place = opened.acquire_owned().await;
+                place.expect("a gate is never closed").forget();
+                Ok::<_, std::io::Error>(tail)
+            });
+            let body = stream::iter([Ok(head)]).chain(tail);
+            ([("content-type", content_type)], Body::from_stream(body)).into_response()
+        });
+        gate
     }
 
     /// Answers a path by a function.

@@ -19,6 +19,28 @@ pub fn with_manifest(component: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u
     })
 }
 
+/// A connector file of any component, with the manifest of another.
+#[track_caller]
+pub fn with_manifest_of(component: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut manifest = None;
+    map_sections(other, |name, content| {
+        if name == MANIFEST {
+            manifest = Some(content.to_vec());
+        }
+        content.to_vec()
+    });
+    let content = manifest.expect("there is a manifest");
+    let mut section = Vec::new();
+    put_number(&mut section, MANIFEST.len());
+    section.extend(MANIFEST.as_bytes());
+    section.extend(content);
+    let mut out = component.to_vec();
+    out.push(0);
+    put_number(&mut out, section.len());
+    out.extend(section);
+    out
+}
+
 /// A copy of a component whose custom sections were changed; everything else stays as it is.
 fn map_sections(component: &[u8], mut change: impl FnMut(&str, &[u8]) -> Vec<u8>) -> Vec<u8> {
     let (header, mut rest) = component.split_at(8);

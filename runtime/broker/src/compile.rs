@@ -9,6 +9,8 @@ use domain::protocol::{
     End, FrameError, FromRunner, MAX_PAYLOAD, ToRunner, read_frame, write_frame,
 };
 
+use domain::wall::Wall;
+
 use crate::journal::clean_line;
 use crate::runner::component::MAX_COMPILED;
 use crate::session::{SessionError, confinement};
@@ -21,13 +23,13 @@ pub(crate) fn drive(
     reader: impl Read,
     mut writer: impl Write,
     component: &[u8],
-    require_confinement: bool,
+    required_walls: &[Wall],
 ) -> Result<Vec<u8>, SessionError> {
     let mut reader = BufReader::new(reader);
     let FromRunner::Ready { missing } = read_frame(&mut reader)?.message else {
         return Err(SessionError::Violation("it did not say that it is ready"));
     };
-    if let Some(warning) = confinement(&missing, require_confinement)? {
+    if let Some(warning) = confinement(&missing, required_walls)? {
         tracing::warn!("{warning}");
     }
     // A runner that refuses early closes its socket; why is in what it sent before.
@@ -107,7 +109,7 @@ mod tests {
             }
             taken
         });
-        let result = drive(&ours, &ours, &vec![1; size], true);
+        let result = drive(&ours, &ours, &vec![1; size], &Wall::ALL);
         assert_eq!(fake.join().unwrap(), size);
         result
     }

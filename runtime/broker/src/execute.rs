@@ -2,15 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::{Ended, Job, Outcome};
 use domain::protocol::Start;
 use domain::run::{Counts, Level, Operation};
-use domain::{Cancel, Failure, Limits, Secret, SlotName, credential};
+use domain::wall::Wall;
+use domain::{Cancel, Failure, Limits, Secret, SlotName, SourceName, credential};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 #[cfg(test)]
@@ -21,6 +20,7 @@ use crate::egress::credentials::Credentials;
 use crate::egress::gate::Gate;
 use crate::egress::{Egress, Parts};
 use crate::journal::Journal;
+use crate::places::{Place, Turn};
 use crate::redact::Redactor;
 use crate::runner::{Killer, Runner, component, verdict};
 use crate::session::{CursorBook, Requests, Session, SessionError, Writing};
@@ -98,9 +98,10 @@ fn shielded<T>(work: impl FnOnce() -> Result<T, Ended>) -> Result<T, Ended> {
 
 fn run(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Outcome, Ended> {
     let limits = job.capabilities.limits;
-    let compiled = job.component.clone();
+    let (compiled, source) = (job.component.clone(), job.source.clone());
     let session = session(broker, job, journal, stop)?;
-    let _place = place(broker, journal, stop)?;
+    let _place = place(broker, &source, journal, stop)?;
+    journal.started();
     let component = component::sealed(&compiled)?;
     let log = journal.clone();
     let complain = move |line: &str| log.log(Level::Debug, &format!("runner: {line}"));
@@ -159,7 +160,7 @@ fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<
             wall_seconds: limits.wall_seconds,
             cpu_seconds: limits.cpu_seconds,
         },
-        require_confinement: broker.config.require_confinement,
+        required_walls: broker.config.required_walls.clone(),
         requests: Requests::new(egress, broker.config.handle.clone()),
         cursors: CursorBook::new(job.cursors),
         writing,
@@ -169,10 +170,16 @@ fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<
 }
 
 /// Waits for a free place among the runners.
-fn place(broker: &Broker, journal: &Journal, stop: &Stop) -> Result<OwnedSemaphorePermit, Ended> {
-    if let Ok(place) = Arc::clone(&broker.places).try_acquire_owned() {
-        return Ok(place);
-    }
+fn place(
+    broker: &Broker,
+    source: &SourceName,
+    journal: &Journal,
+    stop: &Stop,
+) -> Result<Place, Ended> {
+    let mut waiting = match broker.places.take(source) {
+        Turn::Now(place) => return Ok(place),
+        Turn::Later(waiting) => waiting,
+    };
     let message = format!(
         "waiting: {} runs are under way, which is the most at once",
         broker.config.max_runs
@@ -182,7 +189,7 @@ fn place(broker: &Broker, journal: &Journal, stop: &Stop) -> Result<OwnedSemapho
         tokio::select! {
             biased;
             _ = stop.stopped() => None,
-            place = Arc::clone(&broker.places).acquire_owned() => place.ok(),
+            place = &mut waiting => place.ok(),
         }
     });
     place.ok_or_else(|| stop.reason().unwrap_or(Ended::Cancelled))
@@ -252,7 +259,7 @@ pub(crate) fn compile(broker: &Broker, component: &[u8]) -> Result<Vec<u8>, Fail
         &config.runner_exe,
         &config.handle,
         component,
-        config.require_confinement,
+        &config.required_walls,
     )
 }
 
@@ -260,7 +267,7 @@ fn compile_in_runner(
     exe: &Path,
     handle: &Handle,
     component: &[u8],
-    require_confinement: bool,
+    required_walls: &[Wall],
 ) -> Result<Vec<u8>, Failure> {
     let stop = Stop::new(&Cancel::new());
     let complain = |line: &str| tracing::debug!(line, "the compiling runner complains");
@@ -276,12 +283,7 @@ fn compile_in_runner(
         compiling::MOST_TIME,
         overdue,
     );
-    let result = compiling::drive(
-        runner.socket(),
-        runner.socket(),
-        component,
-        require_confinement,
-    );
+    let result = compiling::drive(runner.socket(), runner.socket(), component, required_walls);
     judge(result, &mut runner, &stop, None).map_err(|ended| match ended {
         Ended::Failed(failure) => failure,
         Ended::Cancelled => Failure::limit("compiling was stopped"),

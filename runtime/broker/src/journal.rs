@@ -59,6 +59,11 @@ impl Journal {
         }))
     }
 
+    /// The run has its place.
+    pub(crate) fn started(&self) {
+        self.0.observer.started();
+    }
+
     /// What blanks credentials.
     pub(crate) fn redactor(&self) -> &Redactor {
         &self.0.redactor

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::Failure;
 use domain::ports::{Ended, Executor, Job, Outcome};
 use domain::run::Counts;
+use domain::wall::Wall;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -18,6 +19,8 @@ mod compile;
 mod egress;
 mod execute;
 mod journal;
+mod places;
+mod probe;
 mod redact;
 mod runner;
 mod session;
@@ -30,10 +33,13 @@ pub mod webhook;
 pub use egress::client::TlsError;
 pub use vault::{KeyError, KeyOrigin, MasterKey, Vault, VaultError};
 
+pub use probe::missing_walls;
+
 use egress::Timing;
 use egress::pace::Paces;
 use egress::resolve::{Lookup, System};
 use egress::tokens::Tokens;
+use places::Places;
 
 /// How a broker is set up.
 #[derive(Debug, Clone)]
@@ -52,8 +58,8 @@ pub struct BrokerConfig {
     pub requests_per_second: u32,
     /// The most requests of these that are on their way at once.
     pub requests_at_once: u32,
-    /// Whether a run fails where the kernel cannot confine the runner fully.
-    pub require_confinement: bool,
+    /// The walls without which no run begins.
+    pub required_walls: Vec<Wall>,
 }
 
 /// Why there is no broker.
@@ -76,7 +82,7 @@ pub enum BrokerError {
 pub struct Broker {
     config: BrokerConfig,
     tls: Arc<rustls::ClientConfig>,
-    places: Arc<Semaphore>,
+    places: Places,
     compilers: Semaphore,
     timing: Timing,
     tokens: Arc<Tokens>,
@@ -96,7 +102,7 @@ impl Broker {
     /// A broker. Fails where the extra CA cannot be read, or a value cannot be used.
     pub fn new(config: BrokerConfig) -> Result<Self, BrokerError> {
         let wrong = |field, reason| Err(BrokerError::Config { field, reason });
-        if config.max_runs == 0 || config.max_runs > Semaphore::MAX_PERMITS {
+        if config.max_runs == 0 {
             return wrong("max_runs", "it must be at least 1");
         }
         if reqwest::header::HeaderValue::from_str(&config.user_agent).is_err() {
@@ -111,7 +117,7 @@ impl Broker {
         let tls = egress::client::tls_config(config.extra_ca.as_deref())?;
         Ok(Self {
             tls: Arc::new(tls),
-            places: Arc::new(Semaphore::new(config.max_runs)),
+            places: Places::new(config.max_runs),
             // Compilers use all processors; two at once would only slow each other down.
             compilers: Semaphore::new(1),
             timing: Timing::default(),

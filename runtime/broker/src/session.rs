@@ -11,6 +11,7 @@ use domain::protocol::{
     Call, End, Frame, FrameError, FromRunner, Reply, Start, ToRunner, read_frame, write_frame,
 };
 use domain::run::{Level, Operation};
+use domain::wall::{MissingWall, Wall};
 use thiserror::Error;
 
 use crate::journal::{Journal, clean_failure};
@@ -59,7 +60,8 @@ impl From<FrameError> for SessionError {
 /// Everything that a conversation works on.
 pub(crate) struct Session {
     pub(crate) start: Start,
-    pub(crate) require_confinement: bool,
+    /// The walls without which the runner gets nothing to do.
+    pub(crate) required_walls: Vec<Wall>,
     pub(crate) requests: Requests,
     pub(crate) cursors: CursorBook,
     /// Only in `sync`.
@@ -86,7 +88,7 @@ impl Session {
         let FromRunner::Ready { missing } = read_frame(&mut reader)?.message else {
             return Err(SessionError::Violation("it did not say that it is ready"));
         };
-        if let Some(warning) = confinement(&missing, self.require_confinement)? {
+        if let Some(warning) = confinement(&missing, &self.required_walls)? {
             self.journal.log(Level::Warn, &warning);
         }
         write_frame(&mut writer, &ToRunner::Run(self.start.clone()), &[])?;
@@ -230,20 +232,22 @@ fn send_reply(writer: &mut impl Write, reply: Reply, payload: &[u8]) -> Result<(
     }
 }
 
-/// What to say where the kernel lacks a part of the wall around the runner; a failure where it is
-/// required.
-pub(crate) fn confinement(missing: &[String], required: bool) -> Result<Option<String>, Failure> {
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    let what = format!(
-        "this system cannot confine runners fully: {}",
-        missing.join("; ")
-    );
-    if required {
+/// What to say where a wall around the runner is missing; a failure where it is required.
+pub(crate) fn confinement(
+    missing: &[MissingWall],
+    required: &[Wall],
+) -> Result<Option<String>, Failure> {
+    let list = |walls: &mut dyn Iterator<Item = &MissingWall>| {
+        let walls: Vec<_> = walls.map(ToString::to_string).collect();
+        walls.join("; ")
+    };
+    let lacking = list(&mut missing.iter().filter(|m| required.contains(&m.wall)));
+    if !lacking.is_empty() {
         return Err(Failure::limit(format!(
-            "{what}. Use a kernel that has this, or set `sandbox.require` to false to accept the risk"
+            "this system cannot confine runners as required: {lacking}. Use a kernel that has this, or take it out of `sandbox.require` to accept the risk"
         )));
     }
-    Ok(Some(what))
+    let lacking = list(&mut missing.iter());
+    Ok((!lacking.is_empty())
+        .then(|| format!("this system cannot confine runners fully: {lacking}")))
 }

@@ -1,6 +1,7 @@
 //! What the tests of this crate share: an observer that remembers, and a small web server.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use domain::ports::{Credentials, Observer};
@@ -17,11 +18,17 @@ pub(crate) struct Heard {
     lines: Mutex<Vec<String>>,
     progress: Mutex<Vec<Progress>>,
     egress: Mutex<Vec<EgressRow>>,
+    starts: AtomicUsize,
 }
 
 impl Heard {
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// How often it was told that the run begins.
+    pub(crate) fn starts(&self) -> usize {
+        self.starts.load(Ordering::Relaxed)
     }
 
     pub(crate) fn progress(&self) -> Vec<Progress> {
@@ -44,6 +51,10 @@ impl Heard {
 }
 
 impl Observer for Heard {
+    fn started(&self) {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn log(&self, _: Level, message: &str) {
         self.lines.lock().unwrap().push(message.to_owned());
     }

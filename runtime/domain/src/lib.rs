@@ -28,6 +28,7 @@ pub mod secret;
 pub mod source;
 pub mod sql_ident;
 pub mod table;
+pub mod wall;
 
 pub use access::{Permission, Principal};
 pub use cancel::Cancel;

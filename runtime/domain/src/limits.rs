@@ -16,6 +16,8 @@ pub struct Limits {
     pub cpu_seconds: u64,
     /// Bytes of response bodies after decompression.
     pub bytes_in: u64,
+    /// Bytes of parquet over all tables.
+    pub bytes_out: u64,
     /// Rows over all tables.
     pub rows: u64,
     /// Requests, not counting the host's retries.
@@ -35,6 +37,7 @@ impl Default for Limits {
             wall_seconds: 3_600,
             cpu_seconds: 1_800,
             bytes_in: 64 << 30,
+            bytes_out: 64 << 30,
             rows: 2_000_000_000,
             requests: 1_000_000,
             requests_per_second: 50,
@@ -51,6 +54,7 @@ impl Limits {
         wall_seconds: 24 * 3_600,
         cpu_seconds: 24 * 3_600,
         bytes_in: 1 << 42,
+        bytes_out: 1 << 42,
         rows: 1 << 40,
         requests: 100_000_000,
         requests_per_second: 1_000,
@@ -66,6 +70,7 @@ impl Limits {
             wall_seconds: self.wall_seconds.min(other.wall_seconds),
             cpu_seconds: self.cpu_seconds.min(other.cpu_seconds),
             bytes_in: self.bytes_in.min(other.bytes_in),
+            bytes_out: self.bytes_out.min(other.bytes_out),
             rows: self.rows.min(other.rows),
             requests: self.requests.min(other.requests),
             requests_per_second: self.requests_per_second.min(other.requests_per_second),

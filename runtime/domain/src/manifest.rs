@@ -280,6 +280,9 @@ fn collect<'a>(value: &'a Value, path: &str, found: &mut Vec<&'a str>) {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -42,6 +42,18 @@ fn is_kebab(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
+/// What a table's name is called.
+const TABLE: &str = "table name";
+
+const NOT_THE_HOSTS: &str =
+    "another: `_meta`, `_remote_attach` and what begins with `_sluice` are the host's own";
+
+/// Whether a table of this name would stand beside the host's own in an extract.
+fn is_the_hosts(text: &str) -> bool {
+    let folded = text.to_ascii_lowercase();
+    ["_meta", "_remote_attach"].contains(&folded.as_str()) || folded.starts_with("_sluice")
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $test:ident, $rule:literal) => {
         $(#[$doc])*
@@ -52,11 +64,14 @@ macro_rules! name {
         impl $type {
             /// Takes a text that follows the rule of this kind of name.
             pub fn parse(text: &str) -> Result<Self, NameError> {
-                if $test(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(NameError { shown: shorten(text), what: $what, rule: $rule })
+                let fault = |rule| NameError { shown: shorten(text), what: $what, rule };
+                if !$test(text) {
+                    return Err(fault($rule));
                 }
+                if $what == TABLE && is_the_hosts(text) {
+                    return Err(fault(NOT_THE_HOSTS));
+                }
+                Ok(Self(text.to_owned()))
             }
 
             /// The name as text.
@@ -139,6 +154,24 @@ mod tests {
         }
         assert!(SourceName::parse(&"a".repeat(65)).is_err());
         assert_eq!(SourceName::parse("Orders_2").unwrap().as_str(), "Orders_2");
+    }
+
+    #[test]
+    fn a_table_has_no_name_of_the_host_s_own() {
+        for text in [
+            "_meta",
+            "_META",
+            "_remote_attach",
+            "_sluice_file",
+            "_Sluice_x",
+        ] {
+            let error = TableName::parse(text).unwrap_err().to_string();
+            assert!(error.contains("the host's own"), "{error}");
+        }
+        for text in ["meta", "_metadata", "sluice", "_x"] {
+            assert!(TableName::parse(text).is_ok(), "{text}");
+        }
+        assert!(SourceName::parse("_meta").is_ok());
     }
 
     #[test]

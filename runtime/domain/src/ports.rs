@@ -66,6 +66,10 @@ pub trait Stage: Send {
     /// be noticed on the very row.
     fn limit_rows(&mut self, most: u64);
 
+    /// From here on, an append or a publish fails once all files together have more bytes than this; it is noticed when
+    /// they are written.
+    fn limit_bytes(&mut self, most: u64);
+
     /// Rows taken and bytes written so far.
     fn written(&self) -> (u64, u64);
 
@@ -88,6 +92,8 @@ pub trait Extracts: Send + Sync {
 
 /// Hears what happens in a run. Called often: must not block for long.
 pub trait Observer: Send + Sync {
+    /// The run has its place and begins; before, it waited.
+    fn started(&self);
     /// A line for the run's log.
     fn log(&self, level: Level, message: &str);
     /// The newest progress.

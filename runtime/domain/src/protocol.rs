@@ -10,6 +10,7 @@ use crate::format::{Appended, BodyFormat};
 use crate::names::TableName;
 use crate::run::{Level, Operation};
 use crate::table::{Attachment, RemoteTable, TableInfo, TableSpec};
+use crate::wall::MissingWall;
 
 pub mod frame;
 
@@ -67,7 +68,7 @@ pub enum FromRunner {
     /// It is confined and ready; nothing of the component was touched yet.
     Ready {
         /// What could not be confined on this kernel; empty when everything could.
-        missing: Vec<String>,
+        missing: Vec<MissingWall>,
     },
     /// The component calls the host.
     Call(Call),

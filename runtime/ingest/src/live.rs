@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::ports::{Observer, Store};
 use domain::run::{EgressRow, Level, LogLine, Progress, RunEvent};
-use domain::{Cancel, Run, RunId, SourceName, TableInfo};
+use domain::{Cancel, Run, RunId, RunState, SourceName, TableInfo};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
@@ -141,6 +141,13 @@ impl Live {
 }
 
 impl Observer for Live {
+    fn started(&self) {
+        self.update(|run| {
+            run.state = RunState::Running;
+            run.started_at = Some(Timestamp::now());
+        });
+    }
+
     fn log(&self, level: Level, message: &str) {
         let line = LogLine {
             at: Timestamp::now(),
@@ -288,7 +295,7 @@ impl std::fmt::Debug for LiveRuns {
 mod tests {
     use super::*;
     use domain::connector::Version;
-    use domain::{Digest, Failure, Operation, RunState, Source, SourceName};
+    use domain::{Digest, Failure, Operation, Source, SourceName};
     use std::sync::OnceLock;
 
     /// Notes what watchers could see at the moment in which a state was stored.

@@ -105,10 +105,6 @@ fn attempt(
     prepared: Prepared,
     tables: Vec<TableName>,
 ) -> (Counts, Result<(), Ended>) {
-    live.update(|run| {
-        run.state = RunState::Running;
-        run.started_at = Some(Timestamp::now());
-    });
     let about = About::of(&prepared, &tables);
     let job = match job(ports, live, prepared, tables) {
         Ok(job) => job,

@@ -98,6 +98,7 @@ struct Script(Mutex<Receiver<Result<Outcome, Ended>>>);
 
 impl Executor for Script {
     fn execute(&self, job: Job) -> (Counts, Result<Outcome, Ended>) {
+        job.observer.started();
         job.observer.log(Level::Info, "at work");
         let result = self.0.lock().unwrap().recv().unwrap();
         let result = if job.cancel.is_cancelled() {
@@ -396,6 +397,7 @@ impl Stage for NoRows {
         Ok(())
     }
     fn limit_rows(&mut self, _: u64) {}
+    fn limit_bytes(&mut self, _: u64) {}
 
     fn written(&self) -> (u64, u64) {
         (0, 0)

@@ -225,4 +225,6 @@ fn check_world(wit: &str, found: &sections::Found) -> Result<(), ArtifactError> 
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

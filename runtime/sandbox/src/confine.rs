@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use domain::wall::{MissingWall, Wall};
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use rustix::process::{
     DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
@@ -11,6 +12,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new
 
 mod descriptors;
 mod filter;
+mod namespaces;
 mod rlimits;
 
 pub(crate) use rlimits::limit_run;
@@ -19,29 +21,31 @@ pub(crate) use rlimits::limit_run;
 const LANDLOCK: ABI = ABI::V6;
 
 /// Everything up to Landlock, for this thread and all that it starts later. Names the walls that this kernel lacks.
-pub(crate) fn process() -> Vec<String> {
+pub(crate) fn process() -> Vec<MissingWall> {
     let mut walls = Walls::default();
+    // First: whoever changes its user namespace loses the death signal, and may be dumped again.
+    namespaces::leave(&mut walls);
     walls.build(
-        "death-signal",
+        Wall::DeathSignal,
         set_parent_process_death_signal(Some(Signal::KILL)),
     );
     walls.build(
-        "not-dumpable",
+        Wall::NotDumpable,
         set_dumpable_behavior(DumpableBehavior::NotDumpable),
     );
-    walls.build("descriptors", descriptors::close_others());
+    walls.build(Wall::Descriptors, descriptors::close_others());
     rlimits::limit_process(&mut walls);
-    walls.build("capabilities", drop_capabilities());
-    walls.build("no-new-privileges", set_no_new_privs(true));
+    walls.build(Wall::Capabilities, drop_capabilities());
+    walls.build(Wall::NoNewPrivileges, set_no_new_privs(true));
     landlock(&mut walls);
     walls.0
 }
 
 /// The last wall: only the system calls that a running guest needs, on all threads.
-pub(crate) fn system_calls() -> Vec<String> {
+pub(crate) fn system_calls() -> Vec<MissingWall> {
     let mut walls = Walls::default();
     rlimits::forbid_processes(&mut walls);
-    walls.build("system-calls", filter::allow_only_what_is_needed());
+    walls.build(Wall::SystemCalls, filter::allow_only_what_is_needed());
     walls.0
 }
 
@@ -52,13 +56,18 @@ pub(crate) fn no_new_code() -> Result<(), String> {
 
 /// The walls that could not be built.
 #[derive(Debug, Default)]
-pub(crate) struct Walls(Vec<String>);
+pub(crate) struct Walls(Vec<MissingWall>);
 
 impl Walls {
-    fn build(&mut self, name: &str, built: Result<(), impl Display>) {
+    fn build(&mut self, wall: Wall, built: Result<(), impl Display>) {
         if let Err(error) = built {
-            self.0.push(format!("{name}: {error}"));
+            self.lacks(wall, error.to_string());
         }
+    }
+
+    fn lacks(&mut self, wall: Wall, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.0.push(MissingWall { wall, reason });
     }
 }
 
@@ -85,14 +94,14 @@ fn landlock(walls: &mut Walls) {
     match restrict() {
         Ok(status) => match status.ruleset {
             RulesetStatus::FullyEnforced => {}
-            RulesetStatus::PartiallyEnforced => walls
-                .0
-                .push("landlock: this kernel knows a part of it only".into()),
-            RulesetStatus::NotEnforced => walls
-                .0
-                .push("landlock: this kernel does not have it".into()),
+            RulesetStatus::PartiallyEnforced => {
+                walls.lacks(Wall::Landlock, "this kernel knows a part of it only");
+            }
+            RulesetStatus::NotEnforced => {
+                walls.lacks(Wall::Landlock, "this kernel does not have it");
+            }
         },
-        Err(error) => walls.build("landlock", Err::<(), landlock::RulesetError>(error)),
+        Err(error) => walls.lacks(Wall::Landlock, error.to_string()),
     }
 }
 

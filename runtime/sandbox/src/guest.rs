@@ -70,16 +70,7 @@ pub(crate) async fn run(link: &Link, engine: &Engine, start: Start) -> Result<En
         );
         return Err(Stopped::Failed(Failure::config(message)));
     };
-    let component = load::inherited_component(engine).map_err(|error| {
-        Stopped::Failed(Failure::bug(format!(
-            "the compiled connector cannot be loaded: {error:#}"
-        )))
-    })?;
-    confine::no_new_code().map_err(|error| {
-        Stopped::Failed(Failure::bug(format!(
-            "the runner cannot confine itself: {error}"
-        )))
-    })?;
+    let component = load_last_code(engine).map_err(Stopped::Failed)?;
     let lines = Lines::new(link.clone());
     let mut store = store(engine, link, &lines, &start);
     let result = enter(&mut store, &component, &start).await;
@@ -89,6 +80,18 @@ pub(crate) async fn run(link: &Link, engine: &Engine, start: Start) -> Result<En
         Ok(Err(failure)) => Err(Stopped::Failed(verdict::returned(failure))),
         Err(error) => Err(verdict::trapped(error, store.data(), start.wall_seconds)),
     }
+}
+
+/// Loads the component that this process was started with. Nothing after it becomes code.
+pub(crate) fn load_last_code(engine: &Engine) -> Result<Component, Failure> {
+    let component = load::inherited_component(engine).map_err(|error| {
+        Failure::bug(format!(
+            "the compiled connector cannot be loaded: {error:#}"
+        ))
+    })?;
+    confine::no_new_code()
+        .map_err(|error| Failure::bug(format!("the runner cannot confine itself: {error}")))?;
+    Ok(component)
 }
 
 fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) -> Store<Guest> {

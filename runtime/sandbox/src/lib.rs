@@ -19,4 +19,6 @@ mod stdio;
 mod verdict;
 
 pub use engine::engine_name;
+#[doc(hidden)]
+pub use runner::escaped_main;
 pub use runner::runner_main;

@@ -25,7 +25,18 @@ enum RunnerError {
 
 /// The whole of `sluice runner`. Ends with success once the broker has an answer, whatever that is.
 pub fn runner_main() -> ExitCode {
-    match serve() {
+    told(Runner::confined().and_then(|runner| runner.serve()))
+}
+
+/// A runner that takes its job and loads its component, and then does this instead: what somebody could do who got out
+/// of wasmtime. For the test of the walls; nothing else calls it.
+#[doc(hidden)]
+pub fn escaped_main(escape: impl FnOnce()) -> ExitCode {
+    told(Runner::confined().and_then(|runner| runner.escaped(escape)))
+}
+
+fn told(end: Result<(), RunnerError>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write as _;
@@ -36,22 +47,53 @@ pub fn runner_main() -> ExitCode {
     }
 }
 
-fn serve() -> Result<(), RunnerError> {
-    let mut missing = confine::process();
-    let prepare = |error: &dyn std::fmt::Display| RunnerError::Prepare(error.to_string());
-    let engine = engine::engine().map_err(|error| prepare(&error))?;
-    engine::start_ticker(&engine).map_err(|error| prepare(&error))?;
-    // One thread and a clock: all that WASI's timers need, and all that works behind the last wall.
-    let runtime = Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.map_err(|error| prepare(&error))?;
-    let link = Link::inherited().map_err(|error| prepare(&error))?;
-    missing.extend(confine::system_calls());
-    link.send(&FromRunner::Ready { missing }, &[])
-        .map_err(Broken::from)?;
-    match link.receive().map_err(Broken::from)?.message {
-        ToRunner::Compile => Ok(compile::serve(&link, &engine)?),
-        ToRunner::Run(start) => Ok(run(&link, &engine, &runtime, start)?),
-        other => Err(Broken::Order(format!("{other:?} is not a job")).into()),
+/// A process behind its walls, before it has a job.
+struct Runner {
+    engine: Engine,
+    runtime: Runtime,
+    link: Link,
+}
+
+impl Runner {
+    /// Confines this process and says so.
+    fn confined() -> Result<Self, RunnerError> {
+        let mut missing = confine::process();
+        let prepare = |error: &dyn std::fmt::Display| RunnerError::Prepare(error.to_string());
+        let engine = engine::engine().map_err(|error| prepare(&error))?;
+        engine::start_ticker(&engine).map_err(|error| prepare(&error))?;
+        // One thread and a clock: all that WASI's timers need, and all that works behind the last wall.
+        let runtime = Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| prepare(&error))?;
+        let link = Link::inherited().map_err(|error| prepare(&error))?;
+        missing.extend(confine::system_calls());
+        link.send(&FromRunner::Ready { missing }, &[])
+            .map_err(Broken::from)?;
+        Ok(Self {
+            engine,
+            runtime,
+            link,
+        })
+    }
+
+    fn serve(&self) -> Result<(), RunnerError> {
+        match self.link.receive().map_err(Broken::from)?.message {
+            ToRunner::Compile => Ok(compile::serve(&self.link, &self.engine)?),
+            ToRunner::Run(start) => Ok(run(&self.link, &self.engine, &self.runtime, start)?),
+            other => Err(Broken::Order(format!("{other:?} is not a job")).into()),
+        }
+    }
+
+    fn escaped(&self, escape: impl FnOnce()) -> Result<(), RunnerError> {
+        let failed = |error: String| RunnerError::Prepare(error);
+        let ToRunner::Run(start) = self.link.receive().map_err(Broken::from)?.message else {
+            return Err(failed("only a run is escaped from".into()));
+        };
+        confine::limit_run(start.memory_bytes, start.cpu_seconds)
+            .map_err(|error| failed(error.to_string()))?;
+        let component = guest::load_last_code(&self.engine);
+        let _component = component.map_err(|failure| failed(failure.to_string()))?;
+        escape();
+        Ok(())
     }
 }
 

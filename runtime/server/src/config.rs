@@ -16,6 +16,7 @@ mod mail;
 mod oidc;
 mod problem;
 mod rules;
+mod sandbox;
 mod schema;
 mod secret;
 mod show;
@@ -35,6 +36,7 @@ pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
+pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
 pub(crate) use values::Origin;
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
     pub(crate) egress: Egress,
+    pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
@@ -84,6 +87,7 @@ impl Default for Config {
             storage: Storage::default(),
             runs: Runs::default(),
             egress: Egress::default(),
+            sandbox: Sandbox::default(),
             queries: Queries::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),

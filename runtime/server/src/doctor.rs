@@ -1,11 +1,12 @@
 //! What this machine offers to a server, and what to do about what it does not.
 
+mod walls;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use landlock::{ABI, Access as _, AccessFs, LandlockStatus, Ruleset, RulesetAttr as _};
 use warehouse::{QueryOptions, Scope, Warehouse};
 
 /// Less than this and the next larger run may fill the disk.
@@ -63,75 +64,16 @@ impl Check {
 
 /// Looks at the kernel, the libraries, the clock and the data folder.
 pub(crate) fn examine(data_dir: &Path) -> Vec<Check> {
-    vec![
-        landlock(),
-        seccomp(&fs::read_to_string("/proc/self/status").unwrap_or_default()),
-        namespaces(),
+    let mut checks = walls::examine();
+    checks.extend([
         duckdb(),
         Check::ok("wasmtime", sandbox::engine_name()),
         clock(Timestamp::now()),
         folder(data_dir),
         privacy(data_dir),
         disk(data_dir),
-    ]
-}
-
-/// Asks the kernel in a thread of its own, which ends with the rules that it gave itself.
-fn landlock() -> Check {
-    let ask = || {
-        let rules = Ruleset::default().handle_access(AccessFs::from_all(ABI::V1))?;
-        rules.create()?.restrict_self()
-    };
-    let status = std::thread::spawn(ask).join();
-    let missing = |found: &str| {
-        Check::new(
-            "landlock",
-            Verdict::Fail,
-            found,
-            "use a kernel of 5.13 or newer with `landlock` among its security modules (lsm=…), or set runs.require_confinement to false and rely on seccomp alone",
-        )
-    };
-    match status {
-        Ok(Ok(status)) => match status.landlock {
-            LandlockStatus::Available { effective_abi, .. } => {
-                Check::ok("landlock", format!("ABI {}", effective_abi as i32))
-            }
-            LandlockStatus::NotEnabled => missing("switched off in this kernel"),
-            LandlockStatus::NotImplemented => missing("not in this kernel"),
-        },
-        Ok(Err(error)) => missing(&error.to_string()),
-        Err(_) => missing("could not be asked"),
-    }
-}
-
-fn seccomp(status: &str) -> Check {
-    if status.lines().any(|line| line.starts_with("Seccomp:")) {
-        return Check::ok("seccomp", "filters are available");
-    }
-    Check::new(
-        "seccomp",
-        Verdict::Fail,
-        "not in this kernel",
-        "use a kernel with CONFIG_SECCOMP_FILTER, as all distributions' kernels are",
-    )
-}
-
-fn namespaces() -> Check {
-    let read = |path: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.trim().parse::<u64>().ok()
-    };
-    let most = read("/proc/sys/user/max_user_namespaces");
-    let unprivileged = read("/proc/sys/kernel/unprivileged_userns_clone");
-    if most.is_some_and(|most| most > 0) && unprivileged != Some(0) {
-        return Check::ok("user namespaces", "available");
-    }
-    Check::new(
-        "user namespaces",
-        Verdict::Warn,
-        "not for this user",
-        "nothing must be done: runners are confined without them",
-    )
+    ]);
+    checks
 }
 
 /// Makes a database in a folder of its own and asks it: the library is there and works.
@@ -300,11 +242,5 @@ mod tests {
             fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(privacy(folder.path()).verdict, verdict, "{mode:o}");
         }
-    }
-
-    #[test]
-    fn seccomp_is_seen_by_its_line_in_the_status() {
-        assert_eq!(seccomp("Name:\tx\nSeccomp:\t0\n").verdict, Verdict::Ok);
-        assert_eq!(seccomp("Name:\tx\n").verdict, Verdict::Fail);
     }
 }

@@ -6,7 +6,7 @@ mod first;
 mod housekeeping;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -156,6 +156,7 @@ fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
         })?),
         None => None,
     };
+    tell_missing_walls(runner_exe.clone());
     Broker::new(BrokerConfig {
         runner_exe,
         handle: handle.clone(),
@@ -164,9 +165,26 @@ fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
         extra_ca,
         requests_per_second: egress.requests_per_second,
         requests_at_once: egress.requests_at_once,
-        require_confinement: runs.require_confinement,
+        required_walls: config.sandbox.walls(),
     })
     .map_err(|error| CliError::advised(&error))
+}
+
+/// Says in the log which walls this machine lacks; the start does not wait for it.
+fn tell_missing_walls(runner_exe: PathBuf) {
+    let ask = move || match broker::missing_walls(&runner_exe) {
+        Ok(missing) => missing.iter().for_each(|missing| {
+            let (wall, reason) = (missing.wall.as_str(), &missing.reason);
+            tracing::warn!(
+                wall,
+                reason,
+                "a wall around runners is missing on this machine"
+            );
+        }),
+        Err(failure) => tracing::error!(%failure, "a runner cannot be started"),
+    };
+    // Where no thread can be had, the first run says the same.
+    drop(std::thread::Builder::new().name("walls".into()).spawn(ask));
 }
 
 fn open_components(warehouse: &Warehouse, broker: &Arc<Broker>) -> CliResult<ComponentStore> {

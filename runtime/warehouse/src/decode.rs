@@ -138,4 +138,6 @@ fn document(input: Box<dyn Read + '_>) -> Result<Vec<u8>, DecodeError> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -49,7 +49,7 @@ impl Scene {
             max_runs: 1,
             user_agent: "test".into(),
             extra_ca: None,
-            require_confinement: true,
+            required_walls: Wall::ALL.to_vec(),
         });
         Self {
             folder,
@@ -229,12 +229,13 @@ fn a_run_that_waits_for_its_place_says_so_and_can_be_cancelled() {
             std::thread::yield_now();
         }
         assert!(second.lines()[0].starts_with("waiting: 1 runs are under way"));
+        assert_eq!((first.starts(), second.starts()), (1, 0));
         end_waiting.cancel();
         assert_eq!(waiting.join().unwrap().1, Err(Ended::Cancelled));
         end_running.cancel();
         assert_eq!(running.join().unwrap().1, Err(Ended::Cancelled));
     });
-    assert_eq!(scene.broker.places.available_permits(), 1);
+    assert_eq!(scene.broker.places.free(), 1);
 }
 
 #[test]

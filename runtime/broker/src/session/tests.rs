@@ -41,7 +41,7 @@ struct Scene {
     stage: Lines,
     heard: Arc<Heard>,
     cancel: Cancel,
-    require_confinement: bool,
+    required_walls: Vec<Wall>,
 }
 
 impl Scene {
@@ -64,7 +64,7 @@ impl Scene {
             stage: Lines::default(),
             heard: heard(),
             cancel: Cancel::new(),
-            require_confinement: true,
+            required_walls: Wall::ALL.to_vec(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Scene {
                 wall_seconds: limits.wall_seconds,
                 cpu_seconds: limits.cpu_seconds,
             },
-            require_confinement: self.require_confinement,
+            required_walls: self.required_walls.clone(),
             requests: Requests::new(egress, runtime().handle().clone()),
             cursors: CursorBook::new(self.cursors.clone()),
             writing: (self.operation == Operation::Sync)

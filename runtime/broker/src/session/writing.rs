@@ -15,6 +15,8 @@ use crate::journal::Journal;
 
 /// The most tables that are open at once.
 const MOST_OPEN: usize = 256;
+/// The most tables that a run writes: each keeps a file and a thread until the publish.
+const MOST_WRITTEN: usize = 1_000;
 /// The most tables, remote ones included, and attachments of a run.
 const MOST_NAMED: usize = 10_000;
 
@@ -25,6 +27,7 @@ pub(crate) struct Writing {
     journal: Journal,
     open: BTreeSet<String>,
     named: BTreeSet<String>,
+    written: BTreeSet<String>,
     aliases: BTreeSet<String>,
     published: BTreeMap<String, (TableName, u64)>,
     published_bytes: u64,
@@ -39,12 +42,14 @@ impl Writing {
     ) -> Self {
         // A single body may have more; the check after each append does not see that in time.
         stage.limit_rows(capabilities.limits.rows);
+        stage.limit_bytes(capabilities.limits.bytes_out);
         Self {
             stage,
             capabilities,
             journal,
             open: BTreeSet::new(),
             named: BTreeSet::new(),
+            written: BTreeSet::new(),
             aliases: BTreeSet::new(),
             published: BTreeMap::new(),
             published_bytes: 0,
@@ -80,8 +85,15 @@ impl Writing {
             )));
         }
         self.name(&name)?;
+        let is_new = !self.written.contains(&name);
+        if is_new && self.written.len() >= MOST_WRITTEN {
+            return Err(Failure::limit(format!(
+                "a run writes at most {MOST_WRITTEN} tables"
+            )));
+        }
         self.stage.open_table(spec)?;
         self.named.insert(name.clone());
+        self.written.insert(name.clone());
         self.open.insert(name);
         done()
     }

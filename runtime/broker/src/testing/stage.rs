@@ -96,6 +96,8 @@ impl Stage for Lines {
 
     fn limit_rows(&mut self, _: u64) {}
 
+    fn limit_bytes(&mut self, _: u64) {}
+
     fn written(&self) -> (u64, u64) {
         let rows = self.0.lock().unwrap().rows;
         (rows, rows * 10)

@@ -112,6 +112,7 @@ fn in_words(limit: &str) -> &str {
         "wall_seconds" => "seconds of wall-clock time",
         "cpu_seconds" => "seconds of processor time",
         "bytes_in" => "bytes received",
+        "bytes_out" => "bytes written",
         "requests_per_second" => "requests a second",
         "requests_at_once" => "requests at once",
         "log_bytes" => "bytes of log",

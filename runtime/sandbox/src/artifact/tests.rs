@@ -2,14 +2,14 @@
 
 use super::*;
 
-const COMPONENT: &str = r#"(component
+pub(super) const COMPONENT: &str = r#"(component
     (import "sluice:connector/run@0.1.0" (instance))
     (component $empty)
     (instance $pull (instantiate $empty))
     (export "sluice:connector/pull@0.1.0" (instance $pull))
 )"#;
 
-const MANIFEST: &str = r#"{"wit": "0.1.0", "name": "orders", "version": "1.2.3", "title": "Orders", "description": "",
+pub(super) const MANIFEST: &str = r#"{"wit": "0.1.0", "name": "orders", "version": "1.2.3", "title": "Orders", "description": "",
     "worlds": ["source"], "settings": {"type": "object"}}"#;
 
 fn with_section(mut bytes: Vec<u8>, name: &str, payload: &[u8]) -> Vec<u8> {
@@ -18,7 +18,7 @@ fn with_section(mut bytes: Vec<u8>, name: &str, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn file(component: &str, manifest: &str) -> Vec<u8> {
+pub(super) fn file(component: &str, manifest: &str) -> Vec<u8> {
     with_section(
         wat::parse_str(component).unwrap(),
         manifest::SECTION,

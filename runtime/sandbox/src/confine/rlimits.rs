@@ -1,6 +1,7 @@
 //! Limits that the kernel keeps for the process, so that what wasmtime misses still has an end.
 
 use domain::Limits;
+use domain::wall::Wall;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::Walls;
@@ -24,20 +25,26 @@ pub(super) fn limit_process(walls: &mut Walls) {
         current: Some(COMPILE_SECONDS),
         maximum: Some(Limits::MAXIMUM.cpu_seconds),
     };
-    for (name, resource, limit) in [
-        ("limit-core", Resource::Core, exactly(0)),
-        ("limit-file-size", Resource::Fsize, exactly(0)),
-        ("limit-descriptors", Resource::Nofile, exactly(DESCRIPTORS)),
-        ("limit-memory", Resource::Data, exactly(MEMORY)),
-        ("limit-cpu", Resource::Cpu, time),
+    for (what, resource, limit) in [
+        ("core files", Resource::Core, exactly(0)),
+        ("the size of files", Resource::Fsize, exactly(0)),
+        ("descriptors", Resource::Nofile, exactly(DESCRIPTORS)),
+        ("memory", Resource::Data, exactly(MEMORY)),
+        ("processor time", Resource::Cpu, time),
     ] {
-        walls.build(name, setrlimit(resource, limit));
+        build(walls, what, setrlimit(resource, limit));
     }
 }
 
 /// No process or thread after those that are there. Does nothing for root, who has the last wall only.
 pub(super) fn forbid_processes(walls: &mut Walls) {
-    walls.build("limit-processes", setrlimit(Resource::Nproc, exactly(0)));
+    build(walls, "processes", setrlimit(Resource::Nproc, exactly(0)));
+}
+
+fn build(walls: &mut Walls, what: &str, built: rustix::io::Result<()>) {
+    if let Err(error) = built {
+        walls.lacks(Wall::Limits, format!("of {what}: {error}"));
+    }
 }
 
 /// The limits of a run: the guest's memory with what the process needs beside it, and processor time.

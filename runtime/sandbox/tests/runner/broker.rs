@@ -9,19 +9,25 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use domain::protocol::{
     Call, End, FromRunner, MAX_PAYLOAD, Reply, Start, ToRunner, read_frame, write_frame,
 };
+use domain::wall::MissingWall;
 use domain::{Failure, Operation};
 
 struct Runner {
     child: Child,
     socket: UnixStream,
+    missing: Vec<MissingWall>,
 }
 
 impl Runner {
     fn start(compiled: Option<&[u8]>) -> Self {
+        Self::start_as(&["runner"], compiled)
+    }
+
+    fn start_as(arguments: &[&str], compiled: Option<&[u8]>) -> Self {
         let (near, far) = UnixStream::pair().unwrap();
         let stdout = compiled.map_or_else(Stdio::null, |bytes| memory(bytes).into());
         let child = Command::new(std::env::current_exe().unwrap())
-            .arg("runner")
+            .args(arguments)
             .env_clear()
             .stdin(OwnedFd::from(far))
             .stdout(stdout)
@@ -31,9 +37,12 @@ impl Runner {
         let mut runner = Self {
             child,
             socket: near,
+            missing: Vec::new(),
         };
-        let first = runner.receive().0;
-        assert!(matches!(first, FromRunner::Ready { .. }), "{first:?}");
+        match runner.receive().0 {
+            FromRunner::Ready { missing } => runner.missing = missing,
+            other => panic!("{other:?}"),
+        }
         runner
     }
 
@@ -135,6 +144,19 @@ pub(crate) fn run(
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The walls that a runner lacks here.
+pub(crate) fn missing_walls() -> Vec<MissingWall> {
+    Runner::start(None).missing.clone()
+}
+
+/// Starts a runner whose guest has escaped, to do what these arguments say; how it ended and what it said.
+pub(crate) fn escape(arguments: &[&str], compiled: &[u8], start: &Start) -> (ExitStatus, String) {
+    let arguments = [&["escaped"], arguments].concat();
+    let mut runner = Runner::start_as(&arguments, Some(compiled));
+    runner.send(&ToRunner::Run(start.clone()), &[]);
+    runner.end()
 }
 
 /// Starts a runner and closes the socket before it has a job.

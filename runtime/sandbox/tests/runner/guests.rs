@@ -92,6 +92,7 @@ fn build(
             (import "sluice:connector/run@0.1.0" "log" (func $log (param i32 i32 i32)))
             {imports}
             (memory (export "memory") 2)
+            (table 1 funcref)
             (data (i32.const 48) "no such key")
             (global $free (mut i32) (i32.const 1024))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)

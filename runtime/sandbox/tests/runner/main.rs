@@ -4,10 +4,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "this is a test"
+    clippy::too_many_lines,
+    reason = "this is a test, and its tables are read from top to bottom"
 )]
 
 mod broker;
+mod escape;
 mod guests;
 
 use std::process::ExitCode;
@@ -20,10 +22,29 @@ use libtest_mimic::{Arguments, Trial};
 use broker::{compile, done, hang_up, run, start};
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("runner") {
-        return sandbox::runner_main();
+    match std::env::args().nth(1).as_deref() {
+        Some("runner") => return sandbox::runner_main(),
+        Some("escaped") => return sandbox::escaped_main(escape::escaped),
+        _ => {}
     }
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 19] = [
+        ("tables_end_at_their_limit", tables_end_at_their_limit),
+        (
+            "every_wall_stands_that_every_kernel_has",
+            escape::every_wall_stands_that_every_kernel_has,
+        ),
+        (
+            "an_escaped_guest_gets_nothing_from_the_kernel",
+            escape::an_escaped_guest_gets_nothing_from_the_kernel,
+        ),
+        (
+            "an_escaped_guest_dies_of_running_data_and_of_writing_files",
+            escape::an_escaped_guest_dies_of_running_data_and_of_writing_files,
+        ),
+        (
+            "an_escaped_guest_that_does_not_end_is_ended_by_the_kernel",
+            escape::an_escaped_guest_that_does_not_end_is_ended_by_the_kernel,
+        ),
         (
             "equal_input_makes_equal_files",
             equal_input_makes_equal_files,
@@ -157,6 +178,14 @@ fn memory_ends_at_its_limit() {
     assert_eq!(
         ended(grow),
         Failure::limit("the connector needs more than its 8 MiB of memory")
+    );
+}
+
+fn tables_end_at_their_limit() {
+    let grow = "(loop (br_if 0 (i32.ne (table.grow (ref.null func) (i32.const 4096)) (i32.const -1)))) unreachable";
+    assert_eq!(
+        ended(grow),
+        Failure::limit("the connector needs more than 1048576 table elements")
     );
 }
 

@@ -78,6 +78,8 @@ pub(crate) struct Limits {
     cpu_seconds: u64,
     /// Bytes of response bodies, decompressed.
     bytes_in: u64,
+    /// Bytes of parquet over all tables.
+    bytes_out: u64,
     /// Rows over all tables.
     rows: u64,
     /// Requests.

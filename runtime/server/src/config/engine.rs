@@ -22,8 +22,6 @@ pub(crate) struct Runs {
     /// Runs at once; others wait.
     #[schemars(range(min = 1, max = 1_024))]
     pub(crate) max_at_once: usize,
-    /// Whether a kernel that cannot confine runners fully is an error.
-    pub(crate) require_confinement: bool,
     /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
     #[schemars(length(min = 1, max = 256), extend("format" = "header-value"))]
     pub(crate) user_agent: Option<String>,
@@ -112,7 +110,6 @@ impl Default for Runs {
     fn default() -> Self {
         Self {
             max_at_once: 4,
-            require_confinement: true,
             user_agent: None,
         }
     }

@@ -37,6 +37,7 @@ pub(super) struct Stage {
     encoded: u64,
     most_rows: u64,
     written: Arc<AtomicU64>,
+    most_bytes: u64,
 }
 
 /// A table that the run has opened.
@@ -59,6 +60,7 @@ struct Lazy<'a> {
     encoded: &'a mut u64,
     most_rows: u64,
     written: &'a Arc<AtomicU64>,
+    most_bytes: u64,
 }
 
 impl Sink for Lazy<'_> {
@@ -70,6 +72,7 @@ impl Sink for Lazy<'_> {
                 "the run wrote more rows than its limit `rows` of {most}"
             )));
         }
+        within(self.written, self.most_bytes)?;
         let writer = match self.writer {
             Some(writer) => writer,
             None => {
@@ -80,6 +83,16 @@ impl Sink for Lazy<'_> {
         };
         writer.take(batch)
     }
+}
+
+/// Whether what was written is not too much.
+fn within(written: &AtomicU64, most: u64) -> Result<(), Failure> {
+    if written.load(Ordering::Relaxed) > most {
+        return Err(Failure::limit(format!(
+            "the run wrote more bytes than its limit `bytes_out` of {most}"
+        )));
+    }
+    Ok(())
 }
 
 impl Stage {
@@ -103,6 +116,7 @@ impl Stage {
             encoded: 0,
             most_rows: u64::MAX,
             written: Arc::default(),
+            most_bytes: u64::MAX,
         })
     }
 
@@ -131,6 +145,7 @@ impl Stage {
             encoded: &mut self.encoded,
             most_rows: self.most_rows,
             written: &self.written,
+            most_bytes: self.most_bytes,
         };
         let result = work(&mut staged.columns, &mut sink);
         let rows = staged.columns.appended();
@@ -299,6 +314,10 @@ impl ports::Stage for Stage {
         self.most_rows = most;
     }
 
+    fn limit_bytes(&mut self, most: u64) {
+        self.most_bytes = most;
+    }
+
     fn written(&self) -> (u64, u64) {
         (self.rows, self.written.load(Ordering::Relaxed))
     }
@@ -307,6 +326,7 @@ impl ports::Stage for Stage {
         let lock = self.extracts.lock(&self.source);
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = self.finish_tables()?;
+        within(&self.written, self.most_bytes)?;
         let rows = self
             .tables
             .values()

@@ -187,6 +187,23 @@ proptest! {
     }
 
     #[test]
+    fn a_harmed_conversation_never_panics_and_always_ends(
+        calls in proptest::collection::vec(odd_call(), 1..6),
+        harms in proptest::collection::vec(any::<(proptest::sample::Index, u8)>(), 1..4),
+    ) {
+        let mut bytes = frame(&FromRunner::Ready { missing: vec![] }, &[]);
+        for (message, payload) in calls {
+            bytes.extend(frame(&message, &payload));
+        }
+        for (at, with) in harms {
+            let length = bytes.len();
+            bytes[at.index(length)] ^= with;
+        }
+        // It never says that it is done, so nothing may be published as if it had.
+        prop_assert!(Scene::sync().play_raw(sending(bytes)).is_err());
+    }
+
+    #[test]
     fn random_calls_are_all_answered(calls in proptest::collection::vec(odd_call(), 0..20)) {
         let scene = Scene::sync();
         let result = scene.play(|runner| {
