@@ -18,6 +18,7 @@ use crate::egress::client::words;
 use crate::journal::Journal;
 use crate::redact::StreamRedactor;
 use crate::stop::Stop;
+use crate::tape::BodyCopy;
 
 mod inflate;
 
@@ -67,6 +68,8 @@ pub(crate) struct Flow {
     pub(crate) bytes_in: u64,
     pub(crate) journal: Journal,
     pub(crate) stop: Stop,
+    /// Where a recorder listens.
+    pub(crate) copy: Option<BodyCopy>,
 }
 
 impl Flow {
@@ -187,6 +190,9 @@ impl Pump {
     async fn send(&mut self, bytes: Bytes) -> Result<(), Halt> {
         if bytes.is_empty() {
             return Ok(());
+        }
+        if let Some(copy) = &self.flow.copy {
+            copy.push(&bytes);
         }
         self.pieces
             .send(Piece::Bytes(bytes))

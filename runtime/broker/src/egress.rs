@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::body::{BodyReader, Coding, Flow};
 use crate::journal::Journal;
 use crate::stop::Stop;
+use crate::tape::{BodyCopy, Tape};
 
 mod attempt;
 pub(crate) mod client;
@@ -90,6 +91,7 @@ pub(crate) struct Egress {
     timing: Timing,
     journal: Journal,
     stop: Stop,
+    tape: Tape,
 }
 
 /// What a run's gate is made of.
@@ -113,11 +115,43 @@ impl Egress {
             timing: parts.timing,
             journal: parts.journal,
             stop: parts.stop,
+            tape: Tape::Off,
         }
     }
 
-    /// Sends a request, follows redirects, retries, and returns the answer whose body begins to flow.
+    /// Has a recorder listen, or a recording answer.
+    pub(crate) fn with_tape(mut self, tape: Tape) -> Self {
+        if tape.player().is_some() {
+            // Nobody is spared by waiting.
+            self.timing.backoff = Duration::from_millis(1);
+        }
+        Self { tape, ..self }
+    }
+
+    /// Sends a request as `exchange` does, before the tape's eyes.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        if let Some(player) = self.tape.player() {
+            player.asked_for(&request);
+        }
+        let redactor = self.journal.redactor();
+        let recorder = self.tape.recorder();
+        let entry = recorder.map(|recorder| recorder.asked(&request, redactor));
+        let response = self.exchange(request).await;
+        match (response, entry) {
+            (Ok(response), entry) => self.answer(response, |status, headers| {
+                Some(entry?.answered(status, headers))
+            }),
+            (Err(failure), entry) => {
+                if let Some(entry) = entry {
+                    entry.failed(redactor, &failure);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends a request, follows redirects, retries, and returns the answer.
+    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         let most = Duration::from_secs(self.gate.limits().wall_seconds);
         let wait = request.timeout.unwrap_or(self.timing.headers).min(most);
         let deadline = Instant::now() + wait;
@@ -134,7 +168,7 @@ impl Egress {
             let response = self.settle(&hop, deadline).await?;
             match redirect::next(&hop, &response)? {
                 Some(next) => hop = next,
-                None => return self.answer(response),
+                None => return Ok(response),
             }
         }
         Err(Failure::upstream(format!(
@@ -194,7 +228,12 @@ impl Egress {
         );
     }
 
-    fn answer(&self, response: Response) -> Result<Answer, Failure> {
+    /// What a component gets of an answer, whose body begins to flow.
+    fn answer(
+        &self,
+        response: Response,
+        copy: impl FnOnce(u16, &[(String, String)]) -> Option<BodyCopy>,
+    ) -> Result<Answer, Failure> {
         let coding = Coding::of(response.headers())?;
         let status = response.status().as_u16();
         let headers = headers::for_component(response.headers(), coding, self.journal.redactor());
@@ -203,6 +242,7 @@ impl Egress {
             bytes_in: self.gate.limits().bytes_in,
             journal: self.journal.clone(),
             stop: self.stop.clone(),
+            copy: copy(status, &headers),
         };
         Ok(Answer {
             status,

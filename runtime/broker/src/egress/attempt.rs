@@ -91,6 +91,11 @@ impl Egress {
         dialled: &mut Option<SocketAddr>,
     ) -> Result<Response, Miss> {
         self.gate.admit(&hop.url)?;
+        if let Some(player) = self.tape.player() {
+            let shown = format!("{} {}", hop.method, hop.url);
+            let played = self.bounded(deadline, player.answer(&shown)).await?;
+            return played.map_err(|failure| Miss::host("failed: replayed".into(), failure));
+        }
         let addresses = self
             .bounded(deadline, self.resolver.resolve(&hop.url))
             .await??;

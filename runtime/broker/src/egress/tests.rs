@@ -21,6 +21,7 @@ mod encrypted;
 mod hostile;
 mod redirects;
 mod retries;
+mod tape;
 
 /// The credential of every test; must be seen by nobody but the service.
 const CANARY: &str = "cAnary/7f3a+91b=c";
