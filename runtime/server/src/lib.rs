@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod author;
 mod cli;
 mod components;
 mod config;
