@@ -5,9 +5,10 @@ use std::process::Output;
 
 use integration_tests::artifacts::sluice_ok;
 use integration_tests::wasm::with_manifest;
-use integration_tests::{component, shown, sluice};
+use integration_tests::{App, Options, component, files, shown, sluice};
 use serde_json::{Value, json};
 
+use crate::shop::Shop;
 use crate::tidy::root;
 
 fn example(language: &str, file: &str) -> PathBuf {
@@ -122,7 +123,7 @@ fn rows_that_the_primary_key_says_are_the_same_are_noticed() {
         recording_with(r#""changed_until":"2026-01-02""#, r#""changed_until":"""#);
     let output = tried(&component("example-rust"), &recording);
     let why = reason(&output, "sync again", "failed");
-    assert_eq!(why, "it set a cursor, and then asked for the same again");
+    assert_eq!(why, "table `orders` has more than one row with the key [1]");
 }
 
 #[test]
@@ -150,7 +151,23 @@ fn the_table_of_passes_is_for_people() {
         "--recording".into(),
         example("rust", "recording.jsonl"),
     ]);
-    insta::assert_snapshot!(printed);
+    insta::assert_snapshot!(printed, @r"
+    check         result  why
+    ────────────  ──────  ────────────────────────────────────────────────
+    manifest      passed  orders-rust 0.1.0, 1 egress rule
+    check         passed  1 request sent
+    discover      passed  1 table
+    sync          passed  3 rows in 1 table
+    sync again    passed  cursor honoured, then 5 rows in 1 table
+    replay        passed  the same rows from the same answers
+    bad settings  passed  failed as `config`
+    denied host   passed  failed as `limit`
+    one 500       passed  tried again, and all rows came
+    only 500s     passed  failed as `upstream`; the extract is intact
+    only 429s     passed  failed as `rate-limited`; the extract is intact
+    only 401s     passed  failed as `auth`; the extract is intact
+    cancelled     passed  stopped at request 2 of 2; the extract is intact
+    ");
 }
 
 /// Compares two components over the recording of the examples.
@@ -258,4 +275,38 @@ fn assert_skeleton_works(language: &str) {
         built.to_str().unwrap(),
     ]);
     assert_accepted(&built, &mine.join("recording.jsonl"));
+}
+
+#[test]
+fn a_server_keeps_the_last_recordings_of_a_source_and_versions_are_compared_over_them() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&config, "runs:\n  keep_recordings: 2\n").unwrap();
+    let shop = Shop::of(App::with(Options {
+        arguments: vec!["--config".into(), config.path().to_str().unwrap().into()],
+        ..Options::default()
+    }));
+    let url = shop.internet.url("/orders.csv");
+    shop.source("shop", [files::csv("orders", &url)]);
+    for _ in 0..3 {
+        assert_eq!(shop.outcome("shop"), "succeeded");
+    }
+    let kept = std::fs::read_dir(shop.data.join("recordings/shop")).unwrap();
+    assert_eq!(kept.count(), 2);
+
+    let compare = |new: &Path| {
+        let mut command = sluice();
+        command.args(["connector", "compare", "--source", "shop", "--data-dir"]);
+        command.arg(&shop.data).arg(component("files")).arg(new);
+        command.output().unwrap()
+    };
+    let same = compare(&component("files"));
+    assert!(same.status.success(), "{}", shown(&same));
+    let told = String::from_utf8_lossy(&same.stdout).into_owned();
+    assert_eq!(
+        told.matches("the same, 3 rows by 1 request,").count(),
+        2,
+        "{told}"
+    );
+    let other = compare(&component("example-rust"));
+    assert_eq!(other.status.code(), Some(1), "{}", shown(&other));
 }

@@ -226,3 +226,6 @@ impl Table {
         self.0.append_arrow(ipc_stream)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod links;
 mod metrics;
 mod middleware;
 mod oidc;
+mod recordings;
 mod router;
 mod serve;
 mod signin;

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use domain::ConnectorName;
+use domain::{ConnectorName, SourceName};
 use serde_json::{Value, json};
 
 use crate::author::acceptance::{self, Check, Verdict};
 use crate::author::compare::{self, Comparison};
 use crate::author::read_recording;
 use crate::author::skeleton::{self, Language};
-use crate::cli::output::{CliError, CliResult, bytes, plain, print, say, table};
+use crate::cli::output::{CliError, CliResult, bytes, counted, plain, print, say, table};
+use crate::recordings;
 
 #[derive(Args)]
 pub(in crate::cli) struct New {
@@ -49,8 +50,17 @@ pub(in crate::cli) struct Compare {
     /// The version that may take its place
     new: PathBuf,
     /// A recorded run; may be given more than once
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required_unless_present = "source")]
     recording: Vec<PathBuf>,
+    /// Take the recorded runs of a source of this machine's server, which keeps `runs.keep_recordings`
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// How many of them, the newest first
+    #[arg(long, default_value_t = 10, value_name = "N", requires = "source")]
+    runs: usize,
+    /// The server's data folder
+    #[arg(long, env = "DATA_DIR", default_value = "data", value_name = "DIR")]
+    data_dir: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -111,8 +121,7 @@ fn lines(checks: &[Check]) -> Vec<Vec<String>> {
 
 pub(super) fn compare(compare: &Compare) -> CliResult<()> {
     let read = |path: &PathBuf| Ok((path.display().to_string(), read_recording(path)?));
-    let recordings = compare
-        .recording
+    let recordings = files(compare)?
         .iter()
         .map(read)
         .collect::<CliResult<Vec<_>>>()?;
@@ -135,14 +144,32 @@ pub(super) fn compare(compare: &Compare) -> CliResult<()> {
     }
 }
 
+/// The recordings that were named, and those of a source.
+fn files(compare: &Compare) -> CliResult<Vec<PathBuf>> {
+    let mut files = compare.recording.clone();
+    let Some(source) = &compare.source else {
+        return Ok(files);
+    };
+    let source = SourceName::parse(source).map_err(|error| CliError::new(error.to_string()))?;
+    let kept = recordings::of_source(&compare.data_dir, &source).unwrap_or_default();
+    if kept.is_empty() {
+        let folder = compare.data_dir.display();
+        let message = format!("`{folder}` holds no recorded run of `{source}`");
+        return Err(CliError::new(message)
+            .hint("set `runs.keep_recordings` in the server's configuration, and run the source"));
+    }
+    files.extend(kept.into_iter().take(compare.runs));
+    Ok(files)
+}
+
 fn show(run: &Comparison) {
     if run.differences.is_empty() {
         let counts = run.new.counts;
         say(format!(
-            "{}: the same, {} rows by {} requests, {}",
+            "{}: the same, {} by {}, {}",
             run.recording,
-            counts.rows,
-            counts.requests,
+            counted(counts.rows, "row"),
+            counted(counts.requests, "request"),
             bytes(counts.bytes_in)
         ));
         return;
