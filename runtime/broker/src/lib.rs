@@ -114,8 +114,8 @@ impl Broker {
 
     /// Runs a job as [`Executor::execute`] does, with a recorder that listens, or against a recording.
     /// Must not be called on a thread of the runtime's own.
-    pub fn execute_with(&self, job: Job, tape: tape::Tape) -> (Counts, Result<Outcome, Ended>) {
-        execute::execute_with(self, job, &tape)
+    pub fn execute_with(&self, job: Job, tape: &tape::Tape) -> (Counts, Result<Outcome, Ended>) {
+        execute::execute_with(self, job, tape)
     }
 
     /// Compiles a component to the form that runners of this program load. Blocks, for at most five

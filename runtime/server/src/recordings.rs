@@ -41,7 +41,7 @@ impl Executor for Recorded {
         let recorder = Recorder::new();
         let ended = self
             .broker
-            .execute_with(job, Tape::Record(recorder.clone()));
+            .execute_with(job, &Tape::Record(recorder.clone()));
         let kept = recorder.finish();
         let Some(recording) = kept.filter(|_| ended.1.is_ok()) else {
             return ended;

@@ -204,7 +204,7 @@ fn always(suite: &Suite<'_>, status: u16, kind: FailureKind) -> CliResult<Findin
     if ran.asked.is_empty() {
         return Ok(Ok("it asks for nothing".into()));
     }
-    Ok(failed_as(&ran, kind).and_then(|reason| kept(&before, &suite.main, reason)))
+    Ok(failed_as(&ran, kind).and_then(|reason| kept(&before, &suite.main, &reason)))
 }
 
 pub(super) fn cancelled(suite: &mut Suite<'_>) -> CliResult<Finding> {
@@ -223,7 +223,7 @@ pub(super) fn cancelled(suite: &mut Suite<'_>) -> CliResult<Finding> {
     Ok(match ran.result {
         Err(Ended::Cancelled) => {
             let reason = format!("stopped at request {half} of {}", first.ran.attempts);
-            kept(&before, &suite.main, reason)
+            kept(&before, &suite.main, &reason)
         }
         Ok(_) => Err("it succeeded although it was cancelled".into()),
         Err(_) => Err(ran.trouble().unwrap_or_default()),
@@ -231,7 +231,7 @@ pub(super) fn cancelled(suite: &mut Suite<'_>) -> CliResult<Finding> {
 }
 
 /// The reason, where a place still holds what it held.
-fn kept(before: &[(String, Vec<String>)], place: &Place, reason: String) -> Finding {
+fn kept(before: &[(String, Vec<String>)], place: &Place, reason: &str) -> Finding {
     match place.contents() {
         Ok(after) if after == before => Ok(format!("{reason}; the extract is intact")),
         Ok(_) => Err(format!(

@@ -175,7 +175,7 @@ impl Place {
         };
         let player = trial.player;
         let tape = Tape::Replay(player.clone());
-        let (counts, result) = workshop.broker.execute_with(job, tape);
+        let (counts, result) = workshop.broker.execute_with(job, &tape);
         extracts.rebuild(&self.source).map_err(failed)?;
         Ok(Ran {
             counts,
