@@ -16,7 +16,7 @@ demo *ARGS: guests
     @cargo run --quiet --package integration-tests --bin demo -- "$@"
 
 # run all tests, or those whose name contains the argument
-test *ARGS: guests
+test *ARGS: guests examples
     @sh .ci/test.sh "$@"
 
 # run the pure tests, in seconds
@@ -51,6 +51,10 @@ build:
 guests: build
     mkdir -p "$SLUICE_WASM_DIR"
     for x in {{ guests }}; do {{ sluice }} connector build connectors-wasm/$x -o "$SLUICE_WASM_DIR/$x.wasm"; done
+
+# build the examples, in three languages, where they are not up to date
+examples: build
+    @sh .ci/examples.sh {{ sluice }}
 
 # start a server with its data in ./data
 run *ARGS: build

@@ -7,6 +7,7 @@ deny_version=0.20.2
 sbom_version=0.10.0
 duckdb_version=1.5.5
 aiosmtpd_version=1.4.6
+componentize_py_version=0.25.0
 flights_version=0.0.3
 flights_sum=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
 
@@ -182,6 +183,29 @@ need_mail_server() {
     timed "installing the mail server of the tests" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
         "aiosmtpd==$aiosmtpd_version" || fail "pip could not install it: see above."
     touch "$cache/py/aiosmtpd-$aiosmtpd_version"
+}
+
+# What makes components of connectors in Python.
+need_componentize_py() {
+    export SLUICE_COMPONENTIZE_PY="$cache/py/bin/componentize-py"
+    need_python
+    [ ! -e "$cache/py/componentize-py-$componentize_py_version" ] || return 0
+    timed "installing componentize-py" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
+        "componentize-py==$componentize_py_version" || fail "pip could not install it: see above."
+    touch "$cache/py/componentize-py-$componentize_py_version"
+}
+
+# What makes components of connectors in JavaScript.
+need_componentize_js() {
+    command -v npm >/dev/null || fail "Node.js is needed: install nodejs and npm."
+    lock=$(sha256sum connectors-wasm/sdk/javascript/package-lock.json | cut -c 1-12)
+    obtain "componentize-js-$lock" componentize_js
+    export SLUICE_COMPONENTIZE_JS="$cache/componentize-js-$lock/node_modules/.bin/componentize-js"
+}
+
+componentize_js() {
+    cp connectors-wasm/sdk/javascript/package.json connectors-wasm/sdk/javascript/package-lock.json "$1" &&
+        npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$1"
 }
 
 # A real provider of identities, for the tests.

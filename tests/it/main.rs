@@ -11,6 +11,7 @@ mod runs;
 mod access;
 mod admin;
 mod artifacts;
+mod author;
 mod credentials;
 mod egress;
 mod hostile;

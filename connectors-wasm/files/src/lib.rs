@@ -3,7 +3,6 @@
 //! No byte of a file enters the sandbox: each response goes to its table unread, and the host returns the next page's
 //! address.
 
-mod link;
 mod settings;
 
 use std::collections::HashSet;
@@ -11,7 +10,7 @@ use std::collections::HashSet;
 use connector_sdk::{
     Connector, Failure, Table, TableInfo, export,
     http::{self, Method, Response, without_query},
-    progress,
+    link, progress,
 };
 
 pub use settings::{Settings, TableSettings};
@@ -120,7 +119,7 @@ impl Files {
                 .map_err(|failure| failure.at(format!("table `{}`", table.name)))?;
             let appended = open.append_body(response, &format).map_err(at)?;
             work.page(&table.name);
-            next = next_url(&url, appended.values.first()).map_err(at)?;
+            next = link::following(&url, appended.values.first().cloned().flatten()).map_err(at)?;
             if work.pages > MAX_PAGES {
                 return Err(at(Failure::upstream(format!(
                     "there are more than {MAX_PAGES} pages"
@@ -134,21 +133,6 @@ impl Files {
             }
         }
         Ok(())
-    }
-}
-
-/// The next page's URL from the JSON text that an append returned for it.
-fn next_url(page: &str, value: Option<&Option<String>>) -> Result<Option<String>, Failure> {
-    let Some(Some(json)) = value else {
-        return Ok(None);
-    };
-    match serde_json::from_str(json) {
-        Ok(None) => Ok(None),
-        Ok(Some(link)) => {
-            let link: String = link;
-            Ok((!link.is_empty()).then(|| link::resolve(page, &link)))
-        }
-        Err(_) => Err(Failure::upstream("the next page's address is not a text")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! How the host reads a body that it is handed unread.
 
+use crate::Failure;
+
 /// How a body is compressed beyond its `Content-Encoding`, which the host undoes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
@@ -101,4 +103,19 @@ pub struct Appended {
     pub rows: u64,
     /// For each pointer of [`Json::values`] the JSON text found there.
     pub values: Vec<Option<String>>,
+}
+
+impl Appended {
+    /// The text that an append returned for the pointer at this place. Fails with [`Failure::Upstream`] when there was
+    /// none.
+    pub fn text(&self, pointer: usize) -> Result<String, Failure> {
+        let value = self.values.get(pointer).and_then(Option::as_deref);
+        value
+            .and_then(|json| serde_json::from_str(json).ok())
+            .ok_or_else(|| {
+                Failure::upstream(format!(
+                    "the answer has no text at pointer {pointer} of those that were asked for"
+                ))
+            })
+    }
 }

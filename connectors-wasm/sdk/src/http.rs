@@ -108,6 +108,11 @@ impl Request {
         Ok(self.header("content-type", "application/json").body(json))
     }
 
+    /// Sends it, and gives the response for a 2xx only: [`Request::send`] with [`Response::error_for_status`].
+    pub fn fetch(self) -> Result<Response, Failure> {
+        self.send()?.error_for_status()
+    }
+
     /// Sends it and waits for the response's headers. A 4xx or 5xx is a response, not a failure. Fails with
     /// [`Failure::Limit`] where the grant does not allow it, with [`Failure::Config`] for a malformed URL, with
     /// [`Failure::Upstream`] when the service cannot be reached.

@@ -43,6 +43,7 @@ mod table;
 
 pub mod cursor;
 pub mod http;
+pub mod link;
 pub mod log;
 pub mod remote;
 pub mod run;

@@ -1,10 +1,11 @@
 //! Tables: what they are made of, and the three ways to put rows into them.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
-use crate::host;
-use crate::http::Response;
-use crate::{Appended, Failure, Format};
+use crate::http::{self, Response};
+use crate::{Appended, Failure, Format, host, link};
 
 /// The type of a stored column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,11 @@ impl TableSpec {
             mode: WriteMode::Replace,
             partition_by: None,
         }
+    }
+
+    /// A table to which each run adds.
+    pub fn append(name: impl Into<String>) -> Self {
+        Self::new(name).mode(WriteMode::Append)
     }
 
     /// Says what the table holds.
@@ -176,6 +182,33 @@ impl Table {
         self.0.append_body(body.into_host(), format)
     }
 
+    /// Appends a JSON page and those that follow it: `next` points to the next page's address, relative or not, and the
+    /// last page has none there. Returns all rows, and the values of the last page. Fails with [`Failure::Upstream`] when
+    /// the pages go round in a circle.
+    pub fn append_pages(
+        &self,
+        first: &str,
+        format: &Format,
+        next: &str,
+    ) -> Result<Appended, Failure> {
+        let format = format.clone().value(next);
+        let mut seen = HashSet::new();
+        let mut url = first.to_owned();
+        let mut rows = 0;
+        while seen.insert(url.clone()) {
+            let mut page = self.append_body(http::get(&url).fetch()?, &format)?;
+            rows += page.rows;
+            match link::following(&url, page.values.pop().flatten())? {
+                Some(after) => url = after,
+                None => return Ok(Appended { rows, ..page }),
+            }
+        }
+        Err(Failure::upstream(format!(
+            "the pages of {} lead back to one that was read before",
+            http::without_query(first)
+        )))
+    }
+
     /// Adds records that the connector shaped, at most 4 MiB of JSON. Returns how many rows were added.
     pub fn append_json<T: Serialize>(&self, records: &[T]) -> Result<u64, Failure> {
         let json = serde_json::to_vec(records)
@@ -193,3 +226,6 @@ impl Table {
         self.0.append_arrow(ipc_stream)
     }
 }
+
+#[cfg(test)]
+mod tests;

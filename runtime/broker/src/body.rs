@@ -19,6 +19,7 @@ use crate::egress::pace::Turns;
 use crate::journal::Journal;
 use crate::redact::StreamRedactor;
 use crate::stop::Stop;
+use crate::tape::BodyCopy;
 
 mod inflate;
 
@@ -70,6 +71,8 @@ pub(crate) struct Flow {
     pub(crate) stop: Stop,
     /// Held until the body is at its end or nobody reads it any more.
     pub(crate) _turns: Turns,
+    /// Where a recorder listens.
+    pub(crate) copy: Option<BodyCopy>,
 }
 
 impl Flow {
@@ -190,6 +193,9 @@ impl Pump {
     async fn send(&mut self, bytes: Bytes) -> Result<(), Halt> {
         if bytes.is_empty() {
             return Ok(());
+        }
+        if let Some(copy) = &self.flow.copy {
+            copy.push(&bytes);
         }
         self.pieces
             .send(Piece::Bytes(bytes))

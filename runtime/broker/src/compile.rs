@@ -15,8 +15,8 @@ use crate::journal::clean_line;
 use crate::runner::component::MAX_COMPILED;
 use crate::session::{SessionError, confinement};
 
-/// How long it may take.
-pub(crate) const MOST_TIME: Duration = Duration::from_secs(120);
+/// How long it may take: a component of a language runtime, 20 to 40 MB, takes a minute on a slow machine that is busy.
+pub(crate) const MOST_TIME: Duration = Duration::from_secs(300);
 
 /// Sends the component and takes the compiled form.
 pub(crate) fn drive(

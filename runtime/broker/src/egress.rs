@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::body::{BodyReader, Coding, Flow};
 use crate::journal::Journal;
 use crate::stop::Stop;
+use crate::tape::{BodyCopy, Tape};
 
 mod attempt;
 pub(crate) mod client;
@@ -100,6 +101,7 @@ pub(crate) struct Egress {
     timing: Timing,
     journal: Journal,
     stop: Stop,
+    tape: Tape,
 }
 
 /// What a run's gate is made of.
@@ -129,11 +131,39 @@ impl Egress {
             timing: parts.timing,
             journal: parts.journal,
             stop: parts.stop,
+            tape: Tape::Off,
         }
     }
 
-    /// Sends a request, follows redirects, retries, and returns the answer whose body begins to flow.
+    /// Has a recorder listen, or a recording answer.
+    pub(crate) fn with_tape(self, tape: Tape) -> Self {
+        Self { tape, ..self }
+    }
+
+    /// Sends a request as `follow` does, before the tape's eyes.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        if let Some(player) = self.tape.player() {
+            player.asked_for(&request);
+        }
+        let redactor = self.journal.redactor();
+        let recorder = self.tape.recorder();
+        let entry = recorder.map(|recorder| recorder.asked(&request, redactor));
+        let sent = self.follow(request).await;
+        match (sent, entry) {
+            (Ok(sent), entry) => self.answer(sent, |status, headers| {
+                Some(entry?.answered(status, headers))
+            }),
+            (Err(failure), entry) => {
+                if let Some(entry) = entry {
+                    entry.failed(redactor, &failure);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends a request, follows redirects, retries, and returns the answer.
+    async fn follow(&self, request: Request) -> Result<Sent, Failure> {
         let most = Duration::from_secs(self.gate.limits().wall_seconds);
         let wait = request.timeout.unwrap_or(self.timing.headers).min(most);
         let deadline = Instant::now() + wait;
@@ -150,7 +180,7 @@ impl Egress {
             let sent = self.settle(&hop, deadline).await?;
             match redirect::next(&hop, &sent.response)? {
                 Some(next) => hop = next,
-                None => return self.answer(sent),
+                None => return Ok(sent),
             }
         }
         Err(Failure::upstream(format!(
@@ -192,6 +222,11 @@ impl Egress {
             let Some(wait) = tries.wait_after(outcome.as_ref().map(|sent| &sent.response)) else {
                 return outcome.map_err(|miss| miss.failure);
             };
+            // Nobody is spared by the waiting of a replay.
+            let wait = match self.tape.player() {
+                Some(_) => Duration::ZERO,
+                None => wait,
+            };
             if Instant::now() + wait >= deadline {
                 return outcome.map_err(|miss| miss.failure);
             }
@@ -223,7 +258,12 @@ impl Egress {
         );
     }
 
-    fn answer(&self, sent: Sent) -> Result<Answer, Failure> {
+    /// What a component gets of an answer, whose body begins to flow.
+    fn answer(
+        &self,
+        sent: Sent,
+        copy: impl FnOnce(u16, &[(String, String)]) -> Option<BodyCopy>,
+    ) -> Result<Answer, Failure> {
         let Sent {
             response, turns, ..
         } = sent;
@@ -236,6 +276,7 @@ impl Egress {
             journal: self.journal.clone(),
             stop: self.stop.clone(),
             _turns: turns,
+            copy: copy(status, &headers),
         };
         Ok(Answer {
             status,

@@ -25,6 +25,7 @@ use crate::redact::Redactor;
 use crate::runner::{Killer, Runner, component, verdict};
 use crate::session::{CursorBook, Requests, Session, SessionError, Writing};
 use crate::stop::Stop;
+use crate::tape::Tape;
 use crate::{Broker, compile as compiling};
 
 /// What the runner, which interrupts the component itself, gets beyond the wall-clock limit.
@@ -41,7 +42,15 @@ impl Drop for Background {
     }
 }
 
-pub(crate) fn execute(broker: &Broker, mut job: Job) -> (Counts, Result<Outcome, Ended>) {
+pub(crate) fn execute(broker: &Broker, job: Job) -> (Counts, Result<Outcome, Ended>) {
+    execute_with(broker, job, &Tape::Off)
+}
+
+pub(crate) fn execute_with(
+    broker: &Broker,
+    mut job: Job,
+    tape: &Tape,
+) -> (Counts, Result<Outcome, Ended>) {
     // Whatever was granted; it also keeps points in time computable.
     let limits = &mut job.capabilities.limits;
     *limits = limits.at_most(Limits {
@@ -60,7 +69,10 @@ pub(crate) fn execute(broker: &Broker, mut job: Job) -> (Counts, Result<Outcome,
     let journal = Journal::new(job.observer.clone(), redactor, log_bytes);
     let telling = Background(broker.config.handle.spawn(journal.clone().tell_progress()));
     let stop = Stop::new(&job.cancel);
-    let result = shielded(|| run(broker, job, &journal, &stop));
+    if let Some(recorder) = tape.recorder() {
+        recorder.begin(&job, journal.redactor());
+    }
+    let result = shielded(|| run(broker, job, tape, &journal, &stop));
     drop(telling);
     journal.finish();
     (journal.counts(), result)
@@ -96,10 +108,16 @@ fn shielded<T>(work: impl FnOnce() -> Result<T, Ended>) -> Result<T, Ended> {
     })
 }
 
-fn run(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Outcome, Ended> {
+fn run(
+    broker: &Broker,
+    job: Job,
+    tape: &Tape,
+    journal: &Journal,
+    stop: &Stop,
+) -> Result<Outcome, Ended> {
     let limits = job.capabilities.limits;
     let (compiled, source) = (job.component.clone(), job.source.clone());
-    let session = session(broker, job, journal, stop)?;
+    let session = session(broker, job, tape, journal, stop)?;
     let _place = place(broker, &source, journal, stop)?;
     journal.started();
     let component = component::sealed(&compiled)?;
@@ -122,7 +140,13 @@ fn run(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Outc
     judge(result, &mut runner, stop, Some(limits.cpu_seconds))
 }
 
-fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<Session, Failure> {
+fn session(
+    broker: &Broker,
+    job: Job,
+    tape: &Tape,
+    journal: &Journal,
+    stop: &Stop,
+) -> Result<Session, Failure> {
     let writing = match (job.operation, job.stage) {
         (Operation::Sync, Some(stage)) => Some(Writing::new(
             stage,
@@ -149,7 +173,8 @@ fn session(broker: &Broker, job: Job, journal: &Journal, stop: &Stop) -> Result<
         timing: broker.timing,
         journal: journal.clone(),
         stop: stop.clone(),
-    });
+    })
+    .with_tape(tape.clone());
     Ok(Session {
         start: Start {
             wit: job.component.wit,

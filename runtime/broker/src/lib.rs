@@ -25,6 +25,7 @@ mod redact;
 mod runner;
 mod session;
 mod stop;
+pub mod tape;
 #[cfg(test)]
 mod testing;
 pub mod vault;
@@ -128,7 +129,13 @@ impl Broker {
         })
     }
 
-    /// Compiles a component to the form that runners of this program load. Blocks, for at most two
+    /// Runs a job as [`Executor::execute`] does, with a recorder that listens, or against a recording.
+    /// Must not be called on a thread of the runtime's own.
+    pub fn execute_with(&self, job: Job, tape: &tape::Tape) -> (Counts, Result<Outcome, Ended>) {
+        execute::execute_with(self, job, tape)
+    }
+
+    /// Compiles a component to the form that runners of this program load. Blocks, for at most five
     /// minutes after its turn has come. Must not be called on a thread of the runtime's own.
     ///
     /// Fails with `config` for what is not a component, and with `limit` when it takes too much.

@@ -12,6 +12,7 @@ use wit_component::ComponentEncoder;
 
 mod build;
 mod public_key;
+mod script;
 mod sections;
 mod sign;
 
@@ -145,7 +146,13 @@ pub fn assemble(core_module: &[u8], manifest_json: &[u8]) -> Result<Vec<u8>, Art
             .validate(true)
             .encode()
     };
-    let mut bytes = encode().map_err(|error| ArtifactError::Encode(format!("{error:#}")))?;
+    let component = encode().map_err(|error| ArtifactError::Encode(format!("{error:#}")))?;
+    with_manifest(component, manifest_json)
+}
+
+/// Makes a connector file of a component and a manifest.
+fn with_manifest(mut bytes: Vec<u8>, manifest_json: &[u8]) -> Result<Vec<u8>, ArtifactError> {
+    Manifest::parse(manifest_json)?;
     let section = CustomSection::new(manifest::SECTION.to_owned(), manifest_json.to_vec());
     RawSection::Custom(section)
         .serialize(&mut bytes)

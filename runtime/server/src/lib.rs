@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod author;
 mod cli;
 mod components;
 mod config;
@@ -18,6 +19,7 @@ mod links;
 mod metrics;
 mod middleware;
 mod oidc;
+mod recordings;
 mod router;
 mod serve;
 mod signin;

@@ -31,6 +31,7 @@ use crate::error::chain;
 use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
 use crate::oidc::Oidc;
+use crate::recordings::Recorded;
 use crate::router;
 use crate::signin::SignIn;
 use crate::web::Pages;
@@ -85,7 +86,11 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let ingest = Ingest::new(Ports {
         store: Arc::new(CountedStore::new(warehouse.state.clone(), metrics.clone())),
         extracts: Arc::new(warehouse.extracts.clone()),
-        executor: broker,
+        executor: Arc::new(Recorded::new(
+            broker,
+            warehouse.paths.root(),
+            config.runs.keep_recordings,
+        )),
         components: components.clone(),
         credentials: credentials.clone(),
     });

@@ -89,6 +89,17 @@ pub(super) struct Sent {
     pub(super) turns: Turns,
 }
 
+impl Sent {
+    /// Out of a recording: nothing was sent, and nobody was kept waiting.
+    fn replayed(response: Response) -> Self {
+        Self {
+            response,
+            tokens: Vec::new(),
+            turns: Turns::default(),
+        }
+    }
+}
+
 impl Egress {
     pub(super) async fn attempt(&self, hop: &Hop, deadline: Instant) -> Result<Sent, Miss> {
         let mut note = Note::new();
@@ -126,6 +137,15 @@ impl Egress {
 
     async fn dial(&self, hop: &Hop, deadline: Instant, note: &mut Note) -> Result<Sent, Miss> {
         self.gate.admit(&hop.url)?;
+        // Nothing leaves the machine, so there is nothing to pace and no credential to add.
+        if let Some(player) = self.tape.player() {
+            let shown = format!("{} {}", hop.method, hop.url);
+            let played = self
+                .bounded(deadline, Duration::ZERO, player.answer(&shown))
+                .await?;
+            let replayed = |failure| Miss::host("failed: replayed".into(), failure);
+            return played.map(Sent::replayed).map_err(replayed);
+        }
         let marks = self.credentials.bound_to(&hop.url).map(|slot| slot.mark);
         let marks = marks.chain([Digest::of(self.gate.source().as_str().as_bytes())]);
         let turns = self.paces.turn(marks.collect(), self.gate.limits());

@@ -21,6 +21,7 @@ mod encrypted;
 mod hostile;
 mod redirects;
 mod retries;
+mod tape;
 mod tokens;
 
 /// The credential of every test; must be seen by nobody but the service.

@@ -1,4 +1,4 @@
-//! Builds a Rust connector into a connector file, with the same bytes wherever its folder lies.
+//! Builds a connector into a connector file; one in Rust has the same bytes wherever its folder lies.
 //!
 //! The compiler is `cargo` unless the environment names another: `SLUICE_GUEST_CARGO`, `SLUICE_GUEST_RUSTC`,
 //! `SLUICE_GUEST_FLAGS` (further arguments of `cargo build`), `SLUICE_GUEST_LLD_DIR` (where `rust-lld` is) and
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::script::{self, Language};
 use super::{ArtifactError, assemble};
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -37,12 +38,15 @@ const FOREIGN: [&str; 6] = [
     "RUSTC_WORKSPACE_WRAPPER",
 ];
 
-/// Builds the Rust package in `folder`, whose manifest is `connector.json`, into an unsigned connector file. The
-/// compiler's own messages go to this process's stderr.
+/// Builds the connector in `folder`, whose manifest is `connector.json`, into an unsigned connector file: a Rust package,
+/// or `app.py` or `app.js`. The compiler's own messages go to this process's stderr.
 pub fn build_connector(folder: &Path) -> Result<Vec<u8>, ArtifactError> {
     let folder = fs::canonicalize(folder).map_err(|error| unreadable(folder, &error))?;
     let description = folder.join("connector.json");
     let json = fs::read(&description).map_err(|error| unreadable(&description, &error))?;
+    if let Some(language) = Language::of(&folder) {
+        return script::build(language, &folder, &json);
+    }
     let built = compile(&folder)?;
     let manifest = with_version(&json, &built.version)?;
     let module = fs::read(&built.module).map_err(|error| unreadable(&built.module, &error))?;

@@ -1,5 +1,6 @@
 //! `sluice connector`: the author's loop on files; what lies on a server is in `kept`.
 
+mod author;
 mod kept;
 
 use std::io::Write as _;
@@ -20,6 +21,8 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "KEY")]
         output: PathBuf,
     },
+    /// Begin a connector: a folder that builds and passes the test as it is
+    New(author::New),
     /// Build a connector's folder into a component with its manifest
     Build {
         /// The connector's folder
@@ -28,6 +31,10 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "OUT.wasm")]
         output: PathBuf,
     },
+    /// Try a component against recorded answers: the acceptance suite, without a server
+    Test(author::Test),
+    /// Replay recorded runs on two versions, and show where they differ
+    Compare(author::Compare),
     /// Sign a component
     Sign {
         /// The component
@@ -65,6 +72,9 @@ pub(super) enum Command {
 pub(super) fn connector(command: Command) -> CliResult<()> {
     match command {
         Command::Keygen { output } => keygen(&output),
+        Command::New(new) => author::new(&new),
+        Command::Test(test) => author::test(&test),
+        Command::Compare(compare) => author::compare(&compare),
         Command::Build { dir, output } => build(&dir, &output),
         Command::Sign { input, key, output } => sign(&input, &key, &output),
         Command::Inspect { file, json } => inspect(&file, json),

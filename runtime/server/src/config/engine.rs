@@ -22,6 +22,9 @@ pub(crate) struct Runs {
     /// Runs at once; others wait.
     #[schemars(range(min = 1, max = 1_024))]
     pub(crate) max_at_once: usize,
+    /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none.
+    #[schemars(range(max = 100))]
+    pub(crate) keep_recordings: usize,
     /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
     #[schemars(length(min = 1, max = 256), extend("format" = "header-value"))]
     pub(crate) user_agent: Option<String>,
@@ -110,6 +113,7 @@ impl Default for Runs {
     fn default() -> Self {
         Self {
             max_at_once: 4,
+            keep_recordings: 0,
             user_agent: None,
         }
     }

@@ -1,9 +1,11 @@
 //! A link as it stands on a page, made absolute: RFC 3986 section 5, for `http` and `https`. A crate for it would be
-//! larger than the rest of this connector.
+//! larger than the rest of this SDK.
+
+use crate::Failure;
 
 /// The absolute URL that `link` means on the page at `page`. What cannot be resolved comes back as it is: the host
 /// refuses it with the reason.
-pub(crate) fn resolve(page: &str, link: &str) -> String {
+pub fn resolve(page: &str, link: &str) -> String {
     if has_scheme(link) {
         return link.to_owned();
     }
@@ -63,6 +65,18 @@ fn without_dots(path: &str) -> String {
         }
     }
     format!("/{}", kept.join("/"))
+}
+
+/// The next page's URL from the JSON text that an append returned for it; `None` where there is no next page. Fails with
+/// [`Failure::Upstream`] for what is no text.
+pub fn following(page: &str, value: Option<String>) -> Result<Option<String>, Failure> {
+    let link = value.map_or(Ok(None), |json| {
+        serde_json::from_str::<Option<String>>(&json)
+    });
+    let link = link.map_err(|_| Failure::upstream("the next page's address is not a text"))?;
+    Ok(link
+        .filter(|link| !link.is_empty())
+        .map(|link| resolve(page, &link)))
 }
 
 #[cfg(test)]

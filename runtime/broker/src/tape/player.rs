@@ -1,0 +1,163 @@
+//! Answers a run's requests from a recording, with the failures that a test wants of the service.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::{Cancel, Failure};
+use reqwest::Response;
+
+use super::format::{Answered, Exchange, Key, Recording, digest};
+use crate::egress::Request;
+
+/// What a service does instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The status that it answers with.
+    pub status: u16,
+    /// The attempts that meet it, counted from the first; `u32::MAX` for all.
+    pub attempts: u32,
+}
+
+/// A recording as the outside. Shared by its clones.
+///
+/// A request is found by its method, its URL and the digest of its body. Equal requests get their answers in the order
+/// of the recording, and the last one again where there are more of them. A request that is not there fails.
+#[derive(Debug, Clone)]
+pub struct Player(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    answers: BTreeMap<Key, VecDeque<Exchange>>,
+    /// The answer to the request that is under way. One is at a time.
+    current: Option<Exchange>,
+    asked: Vec<String>,
+    missing: Vec<String>,
+    attempts: u32,
+    fault: Option<Fault>,
+    interrupt: Option<(u32, Cancel)>,
+}
+
+impl Player {
+    /// Plays a recording from its beginning.
+    pub fn new(recording: &Recording) -> Self {
+        let mut answers: BTreeMap<Key, VecDeque<Exchange>> = BTreeMap::new();
+        for exchange in &recording.exchanges {
+            let key = exchange.key();
+            answers.entry(key).or_default().push_back(exchange.clone());
+        }
+        Self(Arc::new(Mutex::new(State {
+            answers,
+            current: None,
+            asked: Vec::new(),
+            missing: Vec::new(),
+            attempts: 0,
+            fault: None,
+            interrupt: None,
+        })))
+    }
+
+    /// Has the service misbehave.
+    #[must_use]
+    pub fn with_fault(self, fault: Fault) -> Self {
+        self.state().fault = Some(fault);
+        self
+    }
+
+    /// Cancels the run at its nth attempt of a request, counted from 1, which is never answered.
+    #[must_use]
+    pub fn cancelling(self, attempt: u32, cancel: Cancel) -> Self {
+        self.state().interrupt = Some((attempt, cancel));
+        self
+    }
+
+    /// The requests that were asked so far, as method and URL.
+    pub fn asked(&self) -> Vec<String> {
+        self.state().asked.clone()
+    }
+
+    /// Those of them that are not in the recording.
+    pub fn missing(&self) -> Vec<String> {
+        self.state().missing.clone()
+    }
+
+    /// How many times the network would have been used.
+    pub fn attempts(&self) -> u32 {
+        self.state().attempts
+    }
+
+    /// Looks a component's request up.
+    pub(crate) fn asked_for(&self, request: &Request) {
+        let key = (
+            request.method.to_string(),
+            request.url.clone(),
+            digest(request.body.as_deref()),
+        );
+        let mut state = self.state();
+        state.asked.push(format!("{} {}", key.0, key.1));
+        let found = state.answers.get_mut(&key).and_then(|answers| {
+            if answers.len() > 1 {
+                answers.pop_front()
+            } else {
+                answers.front().cloned()
+            }
+        });
+        state.current = found;
+    }
+
+    /// The answer to an attempt that the gate admitted.
+    pub(crate) async fn answer(&self, shown: &str) -> Result<Response, Failure> {
+        let cancel = {
+            let mut state = self.state();
+            state.attempts += 1;
+            let attempts = state.attempts;
+            let due = state.interrupt.take_if(|(at, _)| *at == attempts);
+            due.map(|(_, cancel)| cancel)
+        };
+        if let Some(cancel) = cancel {
+            cancel.cancel();
+            std::future::pending::<()>().await;
+        }
+        self.state().serve(shown)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn serve(&mut self, shown: &str) -> Result<Response, Failure> {
+        if let Some(fault) = self.fault.filter(|fault| self.attempts <= fault.attempts) {
+            return response(fault.status, &[], Vec::new());
+        }
+        let Some(exchange) = &self.current else {
+            self.missing.push(shown.to_owned());
+            return Err(Failure::bug(format!(
+                "the recording has no answer to `{shown}`: add one, or do not ask for it"
+            )));
+        };
+        match &exchange.answer {
+            Answered::Failed { failure } => Err(failure.clone()),
+            Answered::Response { cut: true, .. } => Err(Failure::bug(format!(
+                "the recording keeps only the beginning of the answer to `{shown}`"
+            ))),
+            Answered::Response {
+                status,
+                headers,
+                body,
+                ..
+            } => response(*status, headers, body.bytes()),
+        }
+    }
+}
+
+fn response(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Result<Response, Failure> {
+    let mut response = http::Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    let response = response.body(body).map_err(|error| {
+        Failure::bug(format!("an answer of the recording is no answer: {error}"))
+    })?;
+    Ok(response.into())
+}

@@ -1,0 +1,194 @@
+//! `sluice connector new`, `test` and `compare`: what an author does before anybody trusts a component.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use domain::{ConnectorName, SourceName};
+use serde_json::{Value, json};
+
+use crate::author::acceptance::{self, Check, Verdict};
+use crate::author::compare::{self, Comparison};
+use crate::author::read_recording;
+use crate::author::skeleton::{self, Language};
+use crate::cli::output::{CliError, CliResult, bytes, counted, plain, print, say, table};
+use crate::recordings;
+
+#[derive(Args)]
+pub(in crate::cli) struct New {
+    /// The connector's name
+    name: String,
+    /// What it is written in
+    #[arg(long, value_enum)]
+    lang: Language,
+    /// The folder to make; NAME by default
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// For Rust: the folder of the SDK, where it shall not come from the network
+    #[arg(long, value_name = "DIR")]
+    sdk: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct Test {
+    /// The component, signed or not
+    file: PathBuf,
+    /// What the service answers
+    #[arg(long, value_name = "FILE")]
+    recording: Option<PathBuf>,
+    /// The settings as JSON, in place of the recording's
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct Compare {
+    /// The version that is in use
+    old: PathBuf,
+    /// The version that may take its place
+    new: PathBuf,
+    /// A recorded run; may be given more than once
+    #[arg(long, value_name = "FILE", required_unless_present = "source")]
+    recording: Vec<PathBuf>,
+    /// Take the recorded runs of a source of this machine's server, which keeps `runs.keep_recordings`
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// How many of them, the newest first
+    #[arg(long, default_value_t = 10, value_name = "N", requires = "source")]
+    runs: usize,
+    /// The server's data folder
+    #[arg(long, env = "DATA_DIR", default_value = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn new(new: &New) -> CliResult<()> {
+    let name = ConnectorName::parse(&new.name).map_err(|error| CliError::new(error.to_string()))?;
+    let folder = new.dir.clone().unwrap_or_else(|| PathBuf::from(&new.name));
+    let files = skeleton::write(&name, new.lang, &folder, new.sdk.as_deref());
+    let files = files.map_err(|error| {
+        CliError::new(format!("`{}` cannot be made: {error}", folder.display()))
+            .hint("choose another folder with --dir; nothing is ever overwritten")
+    })?;
+    for file in files {
+        say(folder.join(file).display().to_string());
+    }
+    say(format!("Read {} next.", folder.join("README.md").display()));
+    Ok(())
+}
+
+pub(super) fn test(test: &Test) -> CliResult<()> {
+    let recording = test.recording.as_deref().map(read_recording).transpose()?;
+    let settings = match &test.settings {
+        Some(file) => read_json(file)?,
+        None => recording
+            .as_ref()
+            .map_or_else(|| json!({}), |recording| recording.head.settings.clone()),
+    };
+    let checks = acceptance::run(&test.file, recording.as_ref(), settings)?;
+    if test.json {
+        say(pretty(&json!({ "checks": checks }))?);
+    } else {
+        print(&table(&["check", "result", "why"], &lines(&checks)));
+    }
+    let failed = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Failed)
+        .count();
+    match failed {
+        0 => Ok(()),
+        _ => Err(CliError::new(format!(
+            "{failed} of {} checks failed",
+            checks.len()
+        ))),
+    }
+}
+
+fn lines(checks: &[Check]) -> Vec<Vec<String>> {
+    let line = |check: &Check| {
+        vec![
+            check.name.to_owned(),
+            check.verdict.as_str().to_owned(),
+            check.reason.clone(),
+        ]
+    };
+    checks.iter().map(line).collect()
+}
+
+pub(super) fn compare(compare: &Compare) -> CliResult<()> {
+    let read = |path: &PathBuf| Ok((path.display().to_string(), read_recording(path)?));
+    let recordings = files(compare)?
+        .iter()
+        .map(read)
+        .collect::<CliResult<Vec<_>>>()?;
+    let compared = compare::run(&compare.old, &compare.new, &recordings)?;
+    if compare.json {
+        say(pretty(&json!({ "runs": compared }))?);
+    } else {
+        compared.iter().for_each(show);
+    }
+    let differing = compared
+        .iter()
+        .filter(|run| !run.differences.is_empty())
+        .count();
+    match differing {
+        0 => Ok(()),
+        _ => Err(CliError::new(format!(
+            "the versions differ in {differing} of {} runs",
+            compared.len()
+        ))),
+    }
+}
+
+/// The recordings that were named, and those of a source.
+fn files(compare: &Compare) -> CliResult<Vec<PathBuf>> {
+    let mut files = compare.recording.clone();
+    let Some(source) = &compare.source else {
+        return Ok(files);
+    };
+    let source = SourceName::parse(source).map_err(|error| CliError::new(error.to_string()))?;
+    let kept = recordings::of_source(&compare.data_dir, &source).unwrap_or_default();
+    if kept.is_empty() {
+        let folder = compare.data_dir.display();
+        let message = format!("`{folder}` holds no recorded run of `{source}`");
+        return Err(CliError::new(message)
+            .hint("set `runs.keep_recordings` in the server's configuration, and run the source"));
+    }
+    files.extend(kept.into_iter().take(compare.runs));
+    Ok(files)
+}
+
+fn show(run: &Comparison) {
+    if run.differences.is_empty() {
+        let counts = run.new.counts;
+        say(format!(
+            "{}: the same, {} by {}, {}",
+            run.recording,
+            counted(counts.rows, "row"),
+            counted(counts.requests, "request"),
+            bytes(counts.bytes_in)
+        ));
+        return;
+    }
+    say(format!("{}:", run.recording));
+    for difference in &run.differences {
+        say(format!("  {}", plain(difference)));
+    }
+}
+
+fn read_json(path: &Path) -> CliResult<Value> {
+    let shown = path.display();
+    let text = std::fs::read(path)
+        .map_err(|error| CliError::new(format!("`{shown}` cannot be read: {error}")))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| CliError::new(format!("`{shown}` is not JSON: {error}")))
+}
+
+fn pretty(value: &Value) -> CliResult<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::new(format!("the result cannot be shown: {error}")))
+}
