@@ -61,6 +61,7 @@ fn an_item_is_written_found_voted_on_and_reviewed() {
         json!(["title"])
     );
     shop.app().restart();
+    let ada = Client::new(&shop.url, ada.token);
     assert_eq!(titles(&ada, "?status_filter=approved"), ["What net MRR is"]);
     let stats = ada.get("/api/memory/stats").ok();
     assert_eq!(stats["by_status"], json!({"approved": 1, "pending": 1}));

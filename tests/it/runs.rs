@@ -1,6 +1,6 @@
 //! Runs among themselves and with the server: they wait for a place, and end with it.
 
-use integration_tests::{App, Options, files, outcome};
+use integration_tests::{App, Options, files, outcome, until};
 use serde_json::Value;
 
 use crate::shop::{ORDERS, Shop, count};
@@ -29,15 +29,10 @@ fn a_run_beyond_the_most_at_once_says_that_it_waits_and_comes_to_its_turn() {
     let first = shop.start("held");
     shop.internet.wait_for("/held.csv", 1);
     let second = shop.start("shop");
-    let mut said = String::new();
-    shop.events(&second, |event, data| {
-        let line = data["line"]["message"].as_str().unwrap_or_default();
-        if event == "log" && line.starts_with("waiting") {
-            line.clone_into(&mut said);
-        }
-        said.is_empty()
+    until("the run says that it waits", || {
+        shop.log(&second)
+            .contains("waiting for a place: runs.max_at_once is 1")
     });
-    insta::assert_snapshot!(said, @"waiting: 1 runs are under way, which is the most at once");
     assert!(shop.internet.seen_at("/orders.csv").is_empty());
     let waiting = shop.get(&format!("/api/runs/{second}")).ok();
     assert_eq!(waiting["state"], "queued", "{waiting}");

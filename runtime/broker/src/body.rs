@@ -159,7 +159,11 @@ impl Pump {
             self.emit(rest).await?;
         }
         let rest = self.redactor.finish();
-        self.send(rest).await
+        self.send(rest).await?;
+        if let Some(copy) = &self.flow.copy {
+            copy.end();
+        }
+        Ok(())
     }
 
     async fn take(&mut self, bytes: Bytes) -> Result<(), Halt> {

@@ -206,7 +206,7 @@ fn place(
         Turn::Later(waiting) => waiting,
     };
     let message = format!(
-        "waiting: {} runs are under way, which is the most at once",
+        "waiting for a place: runs.max_at_once is {}",
         broker.config.max_runs
     );
     journal.log(Level::Info, &message);

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use domain::ports::{
-    Component, Components, Credentials, Cursors, Ended, Executor, Extracts, Job, Outcome,
-    Published, Stage, Store,
+    Component, Components, Credentials, Cursors, Ended, Executor, Extracts, Job, Outcome, Stage,
+    Store,
 };
 use domain::run::{Counts, EgressRow, Level, LogLine, RunEvent};
 use domain::{
@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::{Ingest, IngestError, Ports};
 
 mod holding;
+mod publishing;
 
 #[derive(Default)]
 struct Fake {
@@ -327,82 +328,4 @@ fn a_stage_that_cannot_be_opened_fails_the_run() {
     assert_eq!(last.failure, Some(Failure::limit("the disk is full")));
     let report = t.fake.reports.lock().unwrap().remove(0);
     assert_eq!(report.failure.as_deref(), Some("the disk is full"));
-}
-
-#[test]
-fn master_views_follow_a_publish() {
-    let t = set_up();
-    let ports = Ports {
-        extracts: Arc::new(Open(t.fake.clone())),
-        ..t.ingest.ports.clone()
-    };
-    let ingest = Ingest::new(ports);
-    let run = ingest
-        .start(&SourceName::parse("shop").unwrap(), Operation::Sync, vec![])
-        .unwrap();
-    let published = Published {
-        tables: vec![("orders".parse().unwrap(), 7)],
-        bytes: 1,
-    };
-    t.end.send(Ok(Outcome::Synced(published))).unwrap();
-    while ingest.watch(run.id).is_some() {
-        std::thread::yield_now();
-    }
-    assert_eq!(
-        *t.fake.rebuilt.lock().unwrap(),
-        [SourceName::parse("shop").unwrap()]
-    );
-    assert_eq!(t.fake.reports.lock().unwrap()[0].failure, None);
-}
-
-/// Extracts whose stage opens.
-struct Open(Arc<Fake>);
-
-impl Extracts for Open {
-    fn stage(&self, _: &SourceName, _: RunId) -> Result<Box<dyn Stage>, Failure> {
-        Ok(Box::new(NoRows))
-    }
-    fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
-        self.0.cursors(source)
-    }
-    fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {
-        self.0.rebuild(source)
-    }
-}
-
-struct NoRows;
-
-impl Stage for NoRows {
-    fn open_table(&mut self, _: &domain::TableSpec) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn append_body(
-        &mut self,
-        _: &domain::TableName,
-        _: &domain::format::BodyFormat,
-        _: Box<dyn std::io::Read + Send>,
-    ) -> Result<domain::format::Appended, Failure> {
-        Ok(Default::default())
-    }
-    fn append_json(&mut self, _: &domain::TableName, _: &[u8]) -> Result<u64, Failure> {
-        Ok(0)
-    }
-    fn append_arrow(&mut self, _: &domain::TableName, _: &[u8]) -> Result<u64, Failure> {
-        Ok(0)
-    }
-    fn attach(&mut self, _: &domain::table::Attachment) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn expose(&mut self, _: &domain::table::RemoteTable) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn limit_rows(&mut self, _: u64) {}
-    fn limit_bytes(&mut self, _: u64) {}
-
-    fn written(&self) -> (u64, u64) {
-        (0, 0)
-    }
-    fn publish(&mut self, _: &Cursors) -> Result<Published, Failure> {
-        Ok(Published::default())
-    }
 }

@@ -18,6 +18,7 @@ use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
+use crate::recordings;
 use crate::signin::SignIn;
 use crate::web::Pages;
 
@@ -72,6 +73,7 @@ impl App {
     /// Takes a removed source's tables out of sight, and its files away.
     pub(crate) fn remove_extract(&self, source: &SourceName) -> ApiResult<()> {
         self.warehouse.extracts.remove(source)?;
+        recordings::forget(self.warehouse.paths.root(), source).map_err(ApiError::internal)?;
         let rebuilt = self.warehouse.orchestrator.rebuild_source(source);
         rebuilt.map(drop).map_err(ApiError::internal)
     }

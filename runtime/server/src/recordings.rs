@@ -69,6 +69,8 @@ fn save(folder: &Path, run: RunId, recording: &Recording, keep: usize) -> io::Re
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
+    // A source runs once at a time: what lies there half-written is of a server that died.
+    remove(&files(folder, "partial")?)?;
     let partial = folder.join(format!("{run}.partial"));
     let mut options = fs::OpenOptions::new();
     let mut file = options
@@ -79,10 +81,20 @@ fn save(folder: &Path, run: RunId, recording: &Recording, keep: usize) -> io::Re
         .open(&partial)?;
     file.write_all(recording.to_text().as_bytes())?;
     fs::rename(&partial, folder.join(format!("{run}.jsonl")))?;
-    for old in newest(folder)?.iter().skip(keep) {
-        fs::remove_file(old)?;
+    let kept = newest(folder)?;
+    remove(kept.get(keep..).unwrap_or_default())
+}
+
+fn remove(files: &[PathBuf]) -> io::Result<()> {
+    files.iter().try_for_each(fs::remove_file)
+}
+
+/// Removes what was recorded of a source that is gone.
+pub(crate) fn forget(data_dir: &Path, source: &SourceName) -> io::Result<()> {
+    match fs::remove_dir_all(folder(data_dir).join(source.as_str())) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The files of a source's recordings below a data folder, newest first.
@@ -91,16 +103,21 @@ pub(crate) fn of_source(data_dir: &Path, source: &SourceName) -> io::Result<Vec<
 }
 
 fn newest(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "jsonl") {
-            files.push(path);
-        }
-    }
+    let mut files = files(folder, "jsonl")?;
     // Runs are named by their time.
     files.sort();
     files.reverse();
+    Ok(files)
+}
+
+fn files(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|found| found == ending) {
+            files.push(path);
+        }
+    }
     Ok(files)
 }
 
@@ -122,6 +139,8 @@ mod tests {
         let runs: Vec<_> = (0..4_u128)
             .map(|time| RunId(uuid::Uuid::from_u128(time << 80)))
             .collect();
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("0.partial"), "of a server that died").unwrap();
         for run in &runs {
             save(&place, *run, &recording, 2).unwrap();
         }
@@ -134,5 +153,9 @@ mod tests {
         let file = place.join(format!("{}.jsonl", runs[3]));
         let mode = fs::metadata(file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert!(!place.join("0.partial").exists());
+        forget(data.path(), &source).unwrap();
+        assert!(!place.exists());
+        forget(data.path(), &source).unwrap();
     }
 }

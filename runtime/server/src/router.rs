@@ -4,7 +4,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
-use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -15,8 +14,8 @@ use utoipa_axum::routes;
 
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
-    knowledge, lifecycle, me, metric_definitions, metrics, oidc, packages, publishers, query,
-    registry, runs, sessions, shapes, signin, sources, sync, tokens, users,
+    knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, registry,
+    runs, sessions, shapes, signin, sources, sync, tokens, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -182,55 +181,6 @@ fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
         .routes(routes!(data::download_table))
 }
 
-/// Pages for people.
-fn pages() -> Router<AppState> {
-    Router::new()
-        .route("/", get(web::index))
-        .route("/setup", get(web::setup).post(web::claim_by_form))
-        .route("/login", get(web::signin::login))
-        .route("/logout", post(web::signin::logout))
-        .route("/account", get(web::account::show))
-        .route("/account/password", post(web::account::change_password))
-        .route("/account/sessions/end", post(web::account::end_session))
-        .route(
-            "/account/sessions/end-others",
-            post(web::account::end_other_sessions),
-        )
-        .route("/account/tokens/revoke", post(web::account::revoke_token))
-        .route("/auth/password/login/web", post(web::signin::login_by_form))
-        .route(
-            "/auth/email/send-link/web",
-            post(web::signin::send_link_by_form),
-        )
-        .route("/auth/email/verify", get(web::signin::open_link))
-        .route("/auth/email/verify/web", post(web::signin::verify_by_form))
-        .route(
-            "/auth/password/reset",
-            get(web::signin::open_reset).post(web::signin::request_reset),
-        )
-        .route(
-            "/auth/password/reset/confirm",
-            post(web::signin::confirm_reset),
-        )
-        .route("/auth/password/setup", get(web::signin::open_setup))
-        .route(
-            "/auth/password/setup/request",
-            post(web::signin::request_setup),
-        )
-        .route(
-            "/auth/password/setup/confirm",
-            post(web::signin::confirm_setup),
-        )
-        .route("/auth/oidc/{name}/login", get(oidc::login))
-        .route("/auth/oidc/{name}/callback", get(oidc::callback))
-        .route("/auth/google/login", get(oidc::google_login))
-        .route("/auth/google/callback", get(oidc::google_callback))
-        .route("/docs", get(web::docs))
-        .route("/openapi.json", get(web::openapi))
-        .route("/static/app.css", get(web::css))
-        .route("/static/icon.svg", get(web::icon))
-}
-
 /// All routes of the API, and the document that describes them.
 pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) {
     let timeout =
@@ -298,7 +248,7 @@ pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
     let cors = cors::layer(&http.cors_origins);
     let (hops, metrics) = (http.trusted_proxy_hops, app.metrics.clone());
     let everything = api
-        .merge(pages())
+        .merge(web::routes())
         // Before routes only: what is no route is not found.
         .route_layer(from_fn_with_state(app.clone(), guard::guard))
         .with_state(app);

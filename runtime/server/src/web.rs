@@ -6,13 +6,16 @@ mod docs;
 mod pages;
 pub(crate) mod signin;
 
+use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
 use bytes::Bytes;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
 
+use crate::api::oidc;
 use crate::app::AppState;
 use crate::auth::by::SignedIn;
 use crate::error::{ApiError, ApiResult};
@@ -115,6 +118,43 @@ fn render(
 ) -> Result<String, minijinja::Error> {
     let values = context! { signed_in, ..values };
     templates.get_template(name)?.render(values)
+}
+
+/// Pages for people.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(index))
+        .route("/setup", get(setup).post(claim_by_form))
+        .route("/login", get(signin::login))
+        .route("/logout", post(signin::logout))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions/end", post(account::end_session))
+        .route(
+            "/account/sessions/end-others",
+            post(account::end_other_sessions),
+        )
+        .route("/account/tokens/revoke", post(account::revoke_token))
+        .route("/auth/password/login/web", post(signin::login_by_form))
+        .route("/auth/email/send-link/web", post(signin::send_link_by_form))
+        .route("/auth/email/verify", get(signin::open_link))
+        .route("/auth/email/verify/web", post(signin::verify_by_form))
+        .route(
+            "/auth/password/reset",
+            get(signin::open_reset).post(signin::request_reset),
+        )
+        .route("/auth/password/reset/confirm", post(signin::confirm_reset))
+        .route("/auth/password/setup", get(signin::open_setup))
+        .route("/auth/password/setup/request", post(signin::request_setup))
+        .route("/auth/password/setup/confirm", post(signin::confirm_setup))
+        .route("/auth/oidc/{name}/login", get(oidc::login))
+        .route("/auth/oidc/{name}/callback", get(oidc::callback))
+        .route("/auth/google/login", get(oidc::google_login))
+        .route("/auth/google/callback", get(oidc::google_callback))
+        .route("/docs", get(docs))
+        .route("/openapi.json", get(openapi))
+        .route("/static/app.css", get(css))
+        .route("/static/icon.svg", get(icon))
 }
 
 /// `/docs`.

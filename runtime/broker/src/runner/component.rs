@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::time::Duration;
 
 use domain::ports::Component;
 use domain::{Digest, Failure};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 /// More than any component compiles to.
@@ -51,13 +53,21 @@ fn copy_and_hash(source: File, copy: &mut File) -> io::Result<Digest> {
     }
 }
 
+/// How often sealing is tried, and how long is waited in between.
+const SEALINGS: u32 = 100;
+const BETWEEN_SEALINGS: Duration = Duration::from_millis(5);
+
 fn seal(copy: &mut File) -> io::Result<()> {
     copy.rewind()?;
-    fcntl_add_seals(
-        &*copy,
-        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-    )?;
-    Ok(())
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    for _ in 1..SEALINGS {
+        match fcntl_add_seals(&*copy, seals) {
+            // The kernel holds a page for a moment, as when it moves memory about.
+            Err(Errno::BUSY) => std::thread::sleep(BETWEEN_SEALINGS),
+            done => return Ok(done?),
+        }
+    }
+    Ok(fcntl_add_seals(&*copy, seals)?)
 }
 
 #[cfg(test)]

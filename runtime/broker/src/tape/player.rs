@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Cancel, Failure};
-use reqwest::Response;
+use futures_util::stream;
+use reqwest::{Body, Response};
 
 use super::format::{Answered, Exchange, Key, Recording, digest};
 use crate::egress::Request;
@@ -128,7 +129,7 @@ impl Player {
 impl State {
     fn serve(&mut self, shown: &str) -> Result<Response, Failure> {
         if let Some(fault) = self.fault.filter(|fault| self.attempts <= fault.attempts) {
-            return response(fault.status, &[], Vec::new());
+            return response(fault.status, &[], Body::default());
         }
         let Some(exchange) = &self.current else {
             self.missing.push(shown.to_owned());
@@ -138,20 +139,29 @@ impl State {
         };
         match &exchange.answer {
             Answered::Failed { failure } => Err(failure.clone()),
-            Answered::Response { cut: true, .. } => Err(Failure::bug(format!(
-                "the recording keeps only the beginning of the answer to `{shown}`"
-            ))),
             Answered::Response {
                 status,
                 headers,
                 body,
-                ..
-            } => response(*status, headers, body.bytes()),
+                cut,
+            } => {
+                let body = match cut {
+                    true => beginning(body.bytes()),
+                    false => Body::from(body.bytes()),
+                };
+                response(*status, headers, body)
+            }
         }
     }
 }
 
-fn response(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Result<Response, Failure> {
+/// A body of which only the beginning was kept: whoever reads on is told so, and not that it ends there.
+fn beginning(bytes: Vec<u8>) -> Body {
+    let error = std::io::Error::other("the recording keeps no more of it");
+    Body::wrap_stream(stream::iter([Ok(bytes), Err(error)]))
+}
+
+fn response(status: u16, headers: &[(String, String)], body: Body) -> Result<Response, Failure> {
     let mut response = http::Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);

@@ -23,9 +23,17 @@ pub struct Recorder(Arc<Mutex<Heard>>);
 #[derive(Debug, Default)]
 struct Heard {
     head: Option<Head>,
-    exchanges: Vec<(Exchange, Vec<u8>)>,
+    exchanges: Vec<(Exchange, Kept)>,
     kept: usize,
     left_out: bool,
+}
+
+/// What is kept of a body.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    is_too_large: bool,
+    has_ended: bool,
 }
 
 impl Recorder {
@@ -39,9 +47,10 @@ impl Recorder {
         let mut heard = self.heard();
         let head = heard.head.take().filter(|_| !heard.left_out)?;
         let exchanges = std::mem::take(&mut heard.exchanges);
-        let exchanges = exchanges.into_iter().map(|(mut exchange, bytes)| {
-            if let Answered::Response { body, .. } = &mut exchange.answer {
-                *body = Content::of(bytes);
+        let exchanges = exchanges.into_iter().map(|(mut exchange, kept)| {
+            if let Answered::Response { body, cut, .. } = &mut exchange.answer {
+                *cut = kept.is_too_large || !kept.has_ended;
+                *body = Content::of(kept.bytes);
             }
             exchange
         });
@@ -103,7 +112,8 @@ impl Entry {
             status,
             headers: headers.to_vec(),
             body: Content::default(),
-            cut: false,
+            // Until its end has been seen.
+            cut: true,
         });
         BodyCopy { recorder, index }
     }
@@ -126,7 +136,7 @@ impl Entry {
             body_sha256: self.body_sha256,
             answer,
         };
-        heard.exchanges.push((exchange, Vec::new()));
+        heard.exchanges.push((exchange, Kept::default()));
         heard.exchanges.len() - 1
     }
 }
@@ -142,17 +152,20 @@ impl BodyCopy {
     pub(crate) fn push(&self, bytes: &[u8]) {
         let mut heard = self.recorder.heard();
         let room = MAX_BODIES.saturating_sub(heard.kept);
-        let Some((exchange, kept)) = heard.exchanges.get_mut(self.index) else {
+        let Some((_, kept)) = heard.exchanges.get_mut(self.index) else {
             return;
         };
-        let room = room.min(MAX_BODY.saturating_sub(kept.len()));
+        let room = room.min(MAX_BODY.saturating_sub(kept.bytes.len()));
         let part = bytes.get(..room).unwrap_or(bytes);
-        kept.extend_from_slice(part);
-        if part.len() < bytes.len()
-            && let Answered::Response { cut, .. } = &mut exchange.answer
-        {
-            *cut = true;
-        }
+        kept.bytes.extend_from_slice(part);
+        kept.is_too_large |= part.len() < bytes.len();
         heard.kept += part.len();
+    }
+
+    /// There was no more. A body that its reader left, or that broke, has no end.
+    pub(crate) fn end(&self) {
+        if let Some((_, kept)) = self.recorder.heard().exchanges.get_mut(self.index) {
+            kept.has_ended = true;
+        }
     }
 }

@@ -69,3 +69,31 @@ fn a_body_beyond_the_cap_is_cut_and_says_so() {
     assert!(*cut);
     assert_eq!(body.bytes().len(), 8 << 20);
 }
+
+#[test]
+fn a_body_whose_end_nobody_saw_is_not_taken_for_a_whole_one() {
+    let recorder = Recorder::new();
+    recorder.starts(Head::new(Operation::Sync, json!({})));
+    let redactor = crate::redact::Redactor::new(&[]).unwrap();
+    let ask = |url: &str| {
+        let request = crate::egress::Request {
+            method: reqwest::Method::GET,
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            timeout: None,
+        };
+        let copy = recorder.asked(&request, &redactor).answered(200, &[]);
+        copy.push(b"[1,");
+        copy
+    };
+    let (left, read) = (ask("https://a.org/left"), ask("https://a.org/read"));
+    drop(left);
+    read.push(b"2]");
+    read.end();
+    let cuts = recorder.finish().unwrap().exchanges.into_iter();
+    let cuts: Vec<_> = cuts
+        .map(|exchange| matches!(exchange.answer, Answered::Response { cut: true, .. }))
+        .collect();
+    assert_eq!(cuts, [true, false]);
+}

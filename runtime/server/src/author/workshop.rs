@@ -224,7 +224,14 @@ impl Place {
         };
         let sql = format!("SELECT * FROM {}", quote_ident(table));
         let result = self.warehouse.queries.query(&Scope::All, &sql, &options);
-        result.map_err(|error| CliError::advised(&error))
+        let result = result.map_err(|error| CliError::advised(&error))?;
+        match result.truncated {
+            // What is cut cannot be told to be equal.
+            true => Err(CliError::new(format!(
+                "the table `{table}` is too large to be compared whole: use a recording of fewer rows"
+            ))),
+            false => Ok(result),
+        }
     }
 
     /// Every table with its rows as text, in an order that says nothing.

@@ -32,9 +32,9 @@ pub(in crate::cli) struct New {
 pub(in crate::cli) struct Test {
     /// The component, signed or not
     file: PathBuf,
-    /// What the service answers
+    /// What the service answers: without it there is nothing to try
     #[arg(long, value_name = "FILE")]
-    recording: Option<PathBuf>,
+    recording: PathBuf,
     /// The settings as JSON, in place of the recording's
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -82,14 +82,12 @@ pub(super) fn new(new: &New) -> CliResult<()> {
 }
 
 pub(super) fn test(test: &Test) -> CliResult<()> {
-    let recording = test.recording.as_deref().map(read_recording).transpose()?;
+    let recording = read_recording(&test.recording)?;
     let settings = match &test.settings {
         Some(file) => read_json(file)?,
-        None => recording
-            .as_ref()
-            .map_or_else(|| json!({}), |recording| recording.head.settings.clone()),
+        None => recording.head.settings.clone(),
     };
-    let checks = acceptance::run(&test.file, recording.as_ref(), settings)?;
+    let checks = acceptance::run(&test.file, &recording, settings)?;
     if test.json {
         say(pretty(&json!({ "checks": checks }))?);
     } else {
