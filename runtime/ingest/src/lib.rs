@@ -129,6 +129,13 @@ impl Ingest {
         self.runs.get(id).map(|live| live.watch())
     }
 
+    /// Stores what a run that is under way has said so far, for whoever reads its log now.
+    pub fn write_down(&self, id: RunId) {
+        if let Some(live) = self.runs.get(id) {
+            live.flush();
+        }
+    }
+
     /// What a `discover` run listed, for a while after its end.
     pub fn discovered(&self, id: RunId) -> Option<Vec<TableInfo>> {
         self.runs.discovered(id)

@@ -100,7 +100,8 @@ impl Live {
         let _ = self.events.send(RunEvent::State { run });
     }
 
-    fn flush(&self) {
+    /// Stores the lines that were written since the last time.
+    pub(crate) fn flush(&self) {
         let id = lock(&self.run).id;
         let (lines, egress) = {
             let mut pending = lock(&self.pending);

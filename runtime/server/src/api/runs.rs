@@ -168,6 +168,7 @@ pub(crate) async fn get_run_log(
 ) -> ApiResult<Json<Log>> {
     blocking(move || {
         let run = find(&app, &by, id)?;
+        app.ingest.write_down(run.id);
         let lines = app.state().log(run.id, MAX_LINES)?;
         Ok(Json(Log { lines }))
     })
@@ -192,6 +193,7 @@ pub(crate) async fn get_run_egress(
 ) -> ApiResult<Json<Egress>> {
     blocking(move || {
         let run = find(&app, &by, id)?;
+        app.ingest.write_down(run.id);
         let rows = app.state().egress(run.id, MAX_LINES)?;
         Ok(Json(Egress { rows }))
     })
