@@ -40,6 +40,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 5,
         sql: include_str!("../../migrations/0005_credentials.sql"),
     },
+    Migration {
+        number: 6,
+        sql: include_str!("../../migrations/0006_people_and_places.sql"),
+    },
 ];
 
 /// The schema that this server writes.
