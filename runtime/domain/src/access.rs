@@ -69,6 +69,8 @@ pub const TABLE: &str = "table";
 pub const DATA_PACKAGE: &str = "data_package";
 /// A source with all the tables that it yields.
 pub const SOURCE: &str = "source";
+/// A plugin of a marketplace.
+pub const MARKETPLACE_PLUGIN: &str = "marketplace_plugin";
 
 /// All kinds of things that grants are on. A new kind is one entry.
 pub const RESOURCE_TYPES: &[ResourceType] = &[
@@ -94,7 +96,7 @@ pub const RESOURCE_TYPES: &[ResourceType] = &[
         permissions: &[Permission::Read, Permission::Run],
     },
     ResourceType {
-        key: "marketplace_plugin",
+        key: MARKETPLACE_PLUGIN,
         title: "Marketplace plugin",
         description: "A plugin of a marketplace: see and install it",
         id_format: "MARKETPLACE/PLUGIN",

@@ -1,22 +1,27 @@
 //! What the server remembers: publishers, versions, sources, sealed credentials, runs, users, groups,
-//! grants, tokens, and the audit of what was done.
+//! grants, tokens, what people ask for, choose and say about tables, and the audit of what was done.
 //!
 //! One writer connection stands behind a mutex and checks uniqueness inside its transaction; readers
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
+mod access_requests;
 mod audit;
 mod backup;
 mod bootstrap;
 mod check;
 mod credentials;
+mod descriptions;
 mod error;
 mod grants;
 mod groups;
 mod knowledge;
 mod links;
+mod marketplaces;
 mod metrics;
 mod migrate;
+mod notify;
 mod pins;
+mod preferences;
 mod provider_groups;
 mod publishers;
 mod registry;

@@ -114,7 +114,7 @@ fn remove_package(connection: &Connection, name: &str) -> Result<usize, StateErr
     Ok(connection.execute(sql, params![name])?)
 }
 
-fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), StateError> {
+pub(super) fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), StateError> {
     let group = grant.group.to_string();
     if !any(
         connection,

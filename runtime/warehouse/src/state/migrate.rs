@@ -44,6 +44,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 6,
         sql: include_str!("../../migrations/0006_domains.sql"),
     },
+    Migration {
+        number: 7,
+        sql: include_str!("../../migrations/0007_people_and_places.sql"),
+    },
 ];
 
 /// The schema that this server writes.

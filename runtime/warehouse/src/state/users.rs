@@ -23,6 +23,17 @@ pub struct UserChange {
     pub password_hash: Option<String>,
 }
 
+/// What goes with a user.
+const TABLES_OF_USERS: [&str; 7] = [
+    "user_group_members",
+    "tokens",
+    "links",
+    "identities",
+    "access_requests",
+    "user_sync_settings",
+    "telegram_links",
+];
+
 impl State {
     /// All users by e-mail address.
     ///
@@ -185,7 +196,7 @@ impl State {
             if connection.execute("DELETE FROM users WHERE id = ?", params![text])? == 0 {
                 return Err(StateError::missing("user", &id));
             }
-            for table in ["user_group_members", "tokens", "links", "identities"] {
+            for table in TABLES_OF_USERS {
                 let sql = format!("DELETE FROM {table} WHERE user_id = ?");
                 connection.execute(&sql, params![text])?;
             }
