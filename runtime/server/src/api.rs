@@ -1,10 +1,12 @@
 //! The REST API: a file for each part of the URL tree. Handlers translate; rules live below.
 
+pub(crate) mod access_requests;
 pub(crate) mod bootstrap;
 pub(crate) mod catalog;
 pub(crate) mod connectors;
 pub(crate) mod credentials;
 pub(crate) mod data;
+pub(crate) mod descriptions;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
@@ -12,19 +14,23 @@ pub(crate) mod health;
 pub(crate) mod invitations;
 pub(crate) mod knowledge;
 pub(crate) mod lifecycle;
+pub(crate) mod marketplaces;
 pub(crate) mod me;
 pub(crate) mod metric_definitions;
 pub(crate) mod metrics;
 pub(crate) mod oidc;
 pub(crate) mod packages;
+pub(crate) mod preferences;
 pub(crate) mod publishers;
 pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod runs;
+pub(crate) mod scripts;
 pub(crate) mod sessions;
 pub(crate) mod shapes;
 pub(crate) mod signin;
 pub(crate) mod sources;
 pub(crate) mod sync;
+pub(crate) mod telegram;
 pub(crate) mod tokens;
 pub(crate) mod users;

@@ -1,5 +1,7 @@
 //! The whole URL map, and what stands around it.
 
+mod desk;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -190,6 +192,7 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
             quick_routes()
                 .merge(access_routes())
                 .merge(knowledge_routes())
+                .merge(desk::routes())
                 // Refuses by the length that is declared, before anything is read.
                 .layer(RequestBodyLimitLayer::new(MAX_JSON))
                 .layer(timeout),

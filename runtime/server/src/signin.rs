@@ -9,7 +9,7 @@ use domain::{Secret, User};
 use identity::link::{self, Purpose};
 use identity::mail::{MailError, MailSettings, MailTls, Mailer};
 use identity::password::{self, Gate, PasswordError, Verdict};
-use identity::throttle::{Limits, Throttle, Throttled};
+use identity::throttle::{Attempt, Limits, Throttle, Throttled};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
@@ -59,6 +59,11 @@ impl SignIn {
     /// Counts an attempt to come in from this address.
     pub(crate) fn attempt(&self, origin: &Origin) -> ApiResult<()> {
         Ok(self.throttle.attempt(origin.address)?)
+    }
+
+    /// An attempt at a secret that is short enough to be guessed. `whose` must be no address.
+    pub(crate) fn guess(&self, whose: &str) -> ApiResult<Attempt<'_>> {
+        Ok(self.throttle.account(whose)?)
     }
 }
 

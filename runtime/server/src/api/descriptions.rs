@@ -1,0 +1,174 @@
+//! `/api/admin/metadata` and `/api/catalog/profile`: what is known about tables beside their rows.
+
+use axum::Json;
+use axum::extract::Path;
+use domain::{ColumnNote, TableName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::app::{AppState, blocking};
+use crate::auth::{By, may_read};
+use crate::error::{ApiError, ApiResult};
+
+/// DuckDB's tables rarely have more columns, and no person describes more.
+const MAX_COLUMNS: usize = 2000;
+const MAX_NAME: usize = 300;
+const MAX_WORDS: usize = 4000;
+
+/// What is said about a column.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ColumnNoteView {
+    table_id: String,
+    column_name: String,
+    basetype: Option<String>,
+    description: Option<String>,
+    confidence: String,
+    source: String,
+    updated_at: String,
+}
+
+/// What is said about the columns of a table.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ColumnNotes {
+    table_id: String,
+    columns: Vec<ColumnNoteView>,
+}
+
+/// Shows what is said about the columns of a table.
+#[utoipa::path(get, path = "/api/admin/metadata/{table}", tag = "data",
+    params(("table" = String, Path, description = "The table")),
+    responses((status = 200, body = ColumnNotes)))]
+pub(crate) async fn get_column_notes(
+    app: AppState,
+    Path(table): Path<TableName>,
+) -> ApiResult<Json<ColumnNotes>> {
+    blocking(move || {
+        let notes = app.state().column_notes(table.as_str())?.into_iter();
+        let columns = notes.map(|note| ColumnNoteView {
+            table_id: table.to_string(),
+            column_name: note.column,
+            basetype: note.basetype,
+            description: note.description,
+            confidence: note.confidence,
+            source: note.source,
+            updated_at: note.updated_at.to_string(),
+        });
+        Ok(Json(ColumnNotes {
+            table_id: table.to_string(),
+            columns: columns.collect(),
+        }))
+    })
+    .await
+}
+
+/// What to say about a column.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewColumnNote {
+    column_name: String,
+    basetype: Option<String>,
+    description: Option<String>,
+    /// `manual` by default.
+    confidence: Option<String>,
+}
+
+/// What to say about columns.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewColumnNotes {
+    columns: Vec<NewColumnNote>,
+}
+
+/// How much was kept.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeptNotes {
+    /// `ok`.
+    status: &'static str,
+    count: usize,
+}
+
+/// Says what columns mean. Other columns of the table keep what was said about them.
+#[utoipa::path(post, path = "/api/admin/metadata/{table}", tag = "data", request_body = NewColumnNotes,
+    params(("table" = String, Path, description = "The table; it need not be there yet")),
+    responses((status = 200, body = KeptNotes), (status = 422)))]
+pub(crate) async fn put_column_notes(
+    by: By,
+    app: AppState,
+    Path(table): Path<TableName>,
+    Json(new): Json<NewColumnNotes>,
+) -> ApiResult<Json<KeptNotes>> {
+    if new.columns.len() > MAX_COLUMNS {
+        let text = format!("at most {MAX_COLUMNS} columns can be described at once");
+        return Err(ApiError::invalid("too-many-columns", text));
+    }
+    let now = Timestamp::now();
+    let notes = new.columns.into_iter().map(|note| checked(note, now));
+    let notes = notes.collect::<ApiResult<Vec<_>>>()?;
+    blocking(move || {
+        let count = notes.len();
+        let what = json!({"columns": count});
+        let entry = by.entry_with("column_metadata.put", format!("table:{table}"), what);
+        app.state()
+            .put_column_notes(table.as_str(), &notes, &entry)?;
+        let status = "ok";
+        Ok(Json(KeptNotes { status, count }))
+    })
+    .await
+}
+
+fn checked(note: NewColumnNote, now: Timestamp) -> ApiResult<ColumnNote> {
+    let column = note.column_name.trim();
+    if column.is_empty() || column.len() > MAX_NAME || column.chars().any(char::is_control) {
+        return Err(ApiError::invalid(
+            "column-invalid",
+            format!("column_name is empty, has a line break or more than {MAX_NAME} bytes"),
+        ));
+    }
+    let words = [&note.basetype, &note.description, &note.confidence];
+    let lengths = words.map(|text| text.as_ref().map_or(0, String::len));
+    if lengths.iter().any(|length| *length > MAX_WORDS) {
+        return Err(ApiError::invalid(
+            "words-too-long",
+            format!("what is said about `{column}` has more than {MAX_WORDS} bytes"),
+        ));
+    }
+    Ok(ColumnNote {
+        column: column.to_owned(),
+        basetype: note.basetype,
+        description: note.description,
+        confidence: note.confidence.unwrap_or_else(|| "manual".to_owned()),
+        source: "manual".to_owned(),
+        updated_at: now,
+    })
+}
+
+/// Shows what the rows of a table look like: the last profile of it, with `profiled_at`.
+#[utoipa::path(get, path = "/api/catalog/profile/{table}", tag = "data",
+    params(("table" = String, Path, description = "The table")),
+    responses((status = 200, body = Value), (status = 404)))]
+pub(crate) async fn get_profile(
+    by: By,
+    app: AppState,
+    Path(table): Path<String>,
+) -> ApiResult<Json<Value>> {
+    blocking(move || {
+        let missing = || {
+            ApiError::not_found(
+                "profile-not-found",
+                format!("Profile not found for '{table}'"),
+            )
+        };
+        let catalog = app.catalog();
+        // One that may not be read is answered like one that is not there.
+        let found = catalog.table(&table).filter(|found| may_read(&by, found));
+        let found = found.ok_or_else(missing)?;
+        let stored = app.state().table_profile(found.name.as_str())?;
+        let stored = stored.ok_or_else(missing)?;
+        let mut profile = stored.profile;
+        if let Value::Object(keys) = &mut profile {
+            keys.insert("profiled_at".to_owned(), json!(stored.profiled_at));
+        }
+        Ok(Json(profile))
+    })
+    .await
+}
