@@ -60,6 +60,20 @@ fn a_publish_feeds_the_register_and_a_failed_run_is_told_there() {
 }
 
 #[test]
+fn a_publish_that_a_server_did_not_live_to_write_down_is_written_down_at_the_next_start() {
+    let mut shop = Shop::with_orders();
+    let before = entry(&shop, "orders")["sync"].clone();
+    shop.app()
+        .rewrite_state("DELETE FROM sync_state; DELETE FROM sync_history;");
+    assert_eq!(entry(&shop, "orders")["sync"], before);
+    assert_eq!(history(&shop, "orders"), [("ok".to_owned(), 3)]);
+    // One that is older than what is published is not taken for it.
+    shop.app()
+        .rewrite_state("UPDATE sync_state SET last_sync = last_sync - INTERVAL 1 DAY, rows = 1;");
+    assert_eq!(entry(&shop, "orders")["sync"], before);
+}
+
+#[test]
 fn an_admin_describes_tables_and_registers_what_is_not_published_yet() {
     let shop = Shop::with_orders();
     let new = json!({"name": " Big Sales ", "primary_key": "id", "folder": "Sales"});

@@ -15,8 +15,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use warehouse::StateError;
 
+use change::Details;
 pub(crate) use change::TableChange;
-use change::{Names, query_mode, text};
 
 use crate::app::{App, AppState, blocking};
 use crate::auth::By;
@@ -178,18 +178,8 @@ pub(crate) async fn list_syncs(
 pub(crate) struct NewTable {
     /// What it is called; with `_` for spaces and in small letters, this is its id.
     name: String,
-    folder: Option<String>,
-    sync_strategy: Option<String>,
-    /// A column or several.
-    primary_key: Option<Names>,
-    description: Option<String>,
-    source_type: Option<String>,
-    bucket: Option<String>,
-    source_table: Option<String>,
-    /// `local` or `remote`.
-    query_mode: Option<String>,
-    sync_schedule: Option<String>,
-    profile_after_sync: Option<bool>,
+    #[serde(flatten)]
+    details: Details,
 }
 
 /// What was registered.
@@ -238,28 +228,25 @@ fn checked(by: &By, new: NewTable) -> ApiResult<RegisteredTable> {
     }
     let id = name.to_ascii_lowercase().replace(' ', "_");
     TableName::parse(&id).map_err(|error| ApiError::invalid("name-invalid", error.to_string()))?;
-    let strategy = text("sync_strategy", new.sync_strategy)?;
-    Ok(RegisteredTable {
+    let mut table = RegisteredTable {
         id,
         name,
         source: None,
-        source_type: text("source_type", new.source_type)?,
-        bucket: text("bucket", new.bucket)?,
-        source_table: text("source_table", new.source_table)?,
-        sync_strategy: strategy.unwrap_or_else(|| "full_refresh".to_owned()),
-        query_mode: query_mode(new.query_mode)?.unwrap_or(QueryMode::Local),
-        sync_schedule: text("sync_schedule", new.sync_schedule)?,
-        profile_after_sync: new.profile_after_sync.unwrap_or(true),
-        primary_key: new
-            .primary_key
-            .map(Names::list)
-            .transpose()?
-            .unwrap_or_default(),
-        folder: text("folder", new.folder)?,
-        description: text("description", new.description)?,
+        source_type: None,
+        bucket: None,
+        source_table: None,
+        sync_strategy: "full_refresh".to_owned(),
+        query_mode: QueryMode::Local,
+        sync_schedule: None,
+        profile_after_sync: true,
+        primary_key: Vec::new(),
+        folder: None,
+        description: None,
         registered_by: Some(by.user),
         registered_at: Timestamp::now(),
-    })
+    };
+    new.details.checked()?.apply(&mut table);
+    Ok(table)
 }
 
 /// What was changed.

@@ -21,7 +21,7 @@ pub(crate) enum Names {
 }
 
 impl Names {
-    pub(super) fn list(self) -> ApiResult<Vec<String>> {
+    fn list(self) -> ApiResult<Vec<String>> {
         let names = match self {
             Self::One(name) => vec![name],
             Self::Several(names) => names,
@@ -41,6 +41,14 @@ impl Names {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TableChange {
     name: Option<String>,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What may be said about a table beside its name.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Details {
+    folder: Option<String>,
     sync_strategy: Option<String>,
     /// A column or several.
     primary_key: Option<Names>,
@@ -52,7 +60,6 @@ pub(crate) struct TableChange {
     query_mode: Option<String>,
     sync_schedule: Option<String>,
     profile_after_sync: Option<bool>,
-    folder: Option<String>,
 }
 
 /// A change of one field.
@@ -63,10 +70,17 @@ pub(super) struct Checked(Vec<Setting>);
 
 impl TableChange {
     pub(super) fn checked(self) -> ApiResult<Checked> {
-        let mut all = Checked(Vec::new());
+        let mut all = self.details.checked()?;
         if let Some(name) = text("name", self.name)? {
             all.set("name", |table| table.name = name);
         }
+        Ok(all)
+    }
+}
+
+impl Details {
+    pub(super) fn checked(self) -> ApiResult<Checked> {
+        let mut all = Checked(Vec::new());
         if let Some(strategy) = text("sync_strategy", self.sync_strategy)? {
             all.set("sync_strategy", |table| table.sync_strategy = strategy);
         }
@@ -126,7 +140,7 @@ impl Checked {
 }
 
 /// A text that is not too long.
-pub(super) fn text(field: &str, given: Option<String>) -> ApiResult<Option<String>> {
+fn text(field: &str, given: Option<String>) -> ApiResult<Option<String>> {
     match given {
         Some(text) if text.len() > MOST => Err(ApiError::invalid(
             "text-too-long",
@@ -136,7 +150,7 @@ pub(super) fn text(field: &str, given: Option<String>) -> ApiResult<Option<Strin
     }
 }
 
-pub(super) fn query_mode(given: Option<String>) -> ApiResult<Option<QueryMode>> {
+fn query_mode(given: Option<String>) -> ApiResult<Option<QueryMode>> {
     let Some(word) = given else { return Ok(None) };
     let known = [QueryMode::Local, QueryMode::Remote];
     let found = known.into_iter().find(|mode| mode.as_str() == word);
