@@ -17,7 +17,7 @@ use uuid::Uuid;
 use warehouse::{AuditEntry, StateError};
 
 use crate::app::{AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::auth::cookie;
 use crate::config::{Config, GoogleGroups as GroupsConfig, OidcProvider};
 use crate::error::{ApiError, ApiResult, chain};
@@ -192,13 +192,13 @@ pub(crate) struct Arrival {
 /// Begins a sign-in that comes back to this path and then goes on to `next`.
 pub(crate) async fn begin(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     name: &str,
     callback: &str,
     next: &str,
 ) -> Result<Departure, Refusal> {
     let configured = app.oidc.find(name)?;
-    app.signin.attempt(origin).map_err(|_| Refusal::Busy)?;
+    app.signin.attempt(caller).map_err(|_| Refusal::Busy)?;
     let redirect_url = format!("{}{callback}", app.url());
     let begun = configured.provider.begin(&redirect_url).await;
     let begun = begun.map_err(|error| failed(name, &error))?;
@@ -219,7 +219,7 @@ pub(crate) async fn begin(
 /// Ends a sign-in.
 pub(crate) async fn finish(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     name: &str,
     headers: &HeaderMap,
     brought: &Return<'_>,
@@ -238,11 +238,11 @@ pub(crate) async fn finish(
     }
     let person = configured.provider.finish(brought.code, pending.flow).await;
     let arrived = match person {
-        Ok(person) => receive(app, origin, name, person).await,
+        Ok(person) => receive(app, caller, name, person).await,
         Err(error) => Err(failed(name, &error)),
     };
     if let Err(refusal) = &arrived {
-        note(app, origin, name, refusal).await?;
+        note(app, caller, name, refusal).await?;
     }
     let next = pending.next;
     arrived.map(|user| Arrival { user, next })
@@ -251,19 +251,19 @@ pub(crate) async fn finish(
 /// Lets a person in, with the groups of this moment.
 async fn receive(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     name: &str,
     person: Person,
 ) -> Result<User, Refusal> {
-    let (inside, asking, provider) = (app.clone(), origin.clone(), name.to_owned());
+    let (inside, asking, provider) = (app.clone(), caller.clone(), name.to_owned());
     let (user, person) = blocking(move || {
         let user = arrival::user_of(&inside, &asking, &provider, &person);
         Ok(user.map(|user| (user, person)))
     })
     .await??;
     if let Some(groups) = groups(app.oidc.find(name)?, person).await {
-        let (app, origin, id) = (app.clone(), origin.clone(), user.id);
-        blocking(move || arrival::take_groups(&app, &origin, id, &groups)).await?;
+        let (app, caller, id) = (app.clone(), caller.clone(), user.id);
+        blocking(move || arrival::take_groups(&app, &caller, id, &groups)).await?;
     }
     Ok(user)
 }
@@ -305,8 +305,8 @@ fn failed(name: &str, error: &OidcError) -> Refusal {
 }
 
 /// Only of sign-ins that were begun here: strangers must not fill the audit.
-async fn note(app: &AppState, origin: &Origin, name: &str, refusal: &Refusal) -> ApiResult<()> {
-    let mut entry = origin.entry("session.refused", "auth");
+async fn note(app: &AppState, caller: &Caller, name: &str, refusal: &Refusal) -> ApiResult<()> {
+    let mut entry = caller.entry("session.refused", "auth");
     entry.result = Some("denied".into());
     entry.params = json!({"method": "oidc", "provider": name, "reason": refusal.code()});
     if let Refusal::Deactivated(user) | Refusal::Replaced(user) = refusal {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use warehouse::{AuditEntry, UserChange};
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::config::{Config, SmtpTls};
 use crate::error::{ApiError, ApiResult};
 use crate::links::{self, LinkError};
@@ -57,8 +57,8 @@ impl SignIn {
     }
 
     /// Counts an attempt to come in from this address.
-    pub(crate) fn attempt(&self, origin: &Origin) -> ApiResult<()> {
-        Ok(self.throttle.attempt(origin.address)?)
+    pub(crate) fn attempt(&self, caller: &Caller) -> ApiResult<()> {
+        Ok(self.throttle.attempt(caller.address)?)
     }
 
     /// An attempt at a secret that is short enough to be guessed. `whose` must be no address.
@@ -94,7 +94,7 @@ fn wrong() -> ApiError {
 /// The user of this address, if this is the password.
 pub(crate) async fn by_password(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     email: &str,
     given: Secret,
 ) -> ApiResult<User> {
@@ -103,7 +103,7 @@ pub(crate) async fn by_password(
             "Signing in by password is switched off",
         ));
     }
-    app.signin.attempt(origin)?;
+    app.signin.attempt(caller)?;
     let attempt = app.signin.throttle.account(email)?;
     let until = Instant::now() + SLOWEST;
     let user = find(app, email).await?;
@@ -124,7 +124,7 @@ pub(crate) async fn by_password(
         }
         (user, _) => {
             attempt.failed();
-            let mut entry = origin.entry("session.refused", "auth");
+            let mut entry = caller.entry("session.refused", "auth");
             entry.result = Some("denied".into());
             entry.user = user.map(|user| user.id);
             entry.params = json!({"method": "password"});
@@ -201,16 +201,16 @@ pub(crate) fn new_link(
 
 /// Sends a link to whoever has this address, if anybody does. Answers the same in any case, and
 /// before it is known.
-pub(crate) fn request_link(app: &AppState, origin: Origin, email: &str, purpose: Purpose) {
+pub(crate) fn request_link(app: &AppState, caller: Caller, email: &str, purpose: Purpose) {
     let (app, email) = (app.clone(), email.trim().to_owned());
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = try_request(&app, &origin, &email, purpose) {
+        if let Err(error) = try_request(&app, &caller, &email, purpose) {
             tracing::warn!(error = error.detail, "a link could not be sent");
         }
     });
 }
 
-fn try_request(app: &App, origin: &Origin, email: &str, purpose: Purpose) -> ApiResult<()> {
+fn try_request(app: &App, caller: &Caller, email: &str, purpose: Purpose) -> ApiResult<()> {
     if app.signin.throttle.attempt_for(email).is_err() {
         return Ok(());
     }
@@ -228,7 +228,7 @@ fn try_request(app: &App, origin: &Origin, email: &str, purpose: Purpose) -> Api
         return Ok(());
     }
     let on = format!("user:{}", user.id);
-    let mut entry = origin.entry("link.send", on);
+    let mut entry = caller.entry("link.send", on);
     entry.params = json!({"purpose": purpose.as_str()});
     let link = new_link(app, &user, purpose, &entry)?;
     send(app, &user, purpose, &link)
@@ -261,12 +261,12 @@ pub(crate) fn send(app: &App, user: &User, purpose: Purpose, link: &str) -> ApiR
 /// The user of a link that was opened, which is used up by this.
 pub(crate) async fn by_link(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     email: &str,
     secret: &str,
     purpose: Purpose,
 ) -> ApiResult<Option<User>> {
-    app.signin.attempt(origin)?;
+    app.signin.attempt(caller)?;
     let hash = link::hash(purpose, secret);
     let (app, email) = (app.clone(), email.trim().to_owned());
     blocking(move || {

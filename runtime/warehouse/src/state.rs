@@ -103,12 +103,15 @@ impl State {
         })
     }
 
+    /// The newest schema that this build knows, and so that of every state it has opened.
+    pub const SCHEMA: u32 = migrate::NEWEST;
+
     /// The schema of the file, and the newest that this server knows.
     ///
     /// # Errors
     /// [`StateError::Storage`].
     pub fn schema_version(&self) -> Result<(u32, u32), StateError> {
-        Ok((self.read(migrate::version)?, migrate::NEWEST))
+        Ok((self.read(migrate::version)?, Self::SCHEMA))
     }
 
     /// Grows with every change of who may do what, after the change can be read. Whoever keeps some of

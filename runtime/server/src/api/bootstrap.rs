@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::users::check_email;
 use crate::app::{App, AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::auth::token::{Wanted, code_hash};
 use crate::config::Bootstrap;
 use crate::error::{ApiError, ApiResult};
@@ -56,20 +56,20 @@ pub(crate) struct Claimed {
 #[utoipa::path(post, path = "/auth/bootstrap", tag = "auth", security(()), request_body = Claim,
     responses((status = 200, body = Claimed), (status = 403, description = "The code is wrong or used")))]
 pub(crate) async fn claim_server(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Json(claim): Json<Claim>,
 ) -> ApiResult<Json<Claimed>> {
-    blocking(move || self::claim(&app, &origin, &claim))
+    blocking(move || self::claim(&app, &caller, &claim))
         .await
         .map(Json)
 }
 
 /// The same for the setup page.
-pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Claimed> {
+pub(crate) fn claim(app: &App, caller: &Caller, claim: &Claim) -> ApiResult<Claimed> {
     let email = claim.email.trim();
     check_email(email)?;
-    app.signin.attempt(origin)?;
+    app.signin.attempt(caller)?;
     let known = app.state().user_by_email(email)?;
     let name = claim.name.as_deref().unwrap_or_default().trim();
     let mut user = known.unwrap_or_else(|| User::new(email, name));
@@ -85,7 +85,7 @@ pub(crate) fn claim(app: &App, origin: &Origin, claim: &Claim) -> ApiResult<Clai
         .tokens
         .issue(&user, ADMIN, &wanted, Timestamp::now())
         .map_err(ApiError::internal)?;
-    let entry = origin.entry("server.claim", format!("user:{}", user.id));
+    let entry = caller.entry("server.claim", format!("user:{}", user.id));
     let code = (!open).then(|| code_hash(&claim.code));
     if !app
         .state()

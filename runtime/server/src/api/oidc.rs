@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::app::AppState;
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::auth::cookie;
 use crate::error::ApiResult;
 use crate::oidc::{self, Refusal, Return};
@@ -36,53 +36,53 @@ pub(crate) struct Brought {
 
 /// `GET /auth/oidc/{name}/login`.
 pub(crate) async fn login(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Path(name): Path<String>,
     Query(wish): Query<Wish>,
 ) -> ApiResult<Response> {
     let callback = format!("/auth/oidc/{name}/callback");
-    depart(&app, &origin, &name, &callback, &wish).await
+    depart(&app, &caller, &name, &callback, &wish).await
 }
 
 /// `GET /auth/google/login`.
 pub(crate) async fn google_login(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Query(wish): Query<Wish>,
 ) -> ApiResult<Response> {
-    depart(&app, &origin, GOOGLE, GOOGLE_CALLBACK, &wish).await
+    depart(&app, &caller, GOOGLE, GOOGLE_CALLBACK, &wish).await
 }
 
 /// `GET /auth/oidc/{name}/callback`.
 pub(crate) async fn callback(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Path(name): Path<String>,
     headers: HeaderMap,
     Query(brought): Query<Brought>,
 ) -> ApiResult<Response> {
-    arrive(app, origin, &name, &headers, &brought).await
+    arrive(app, caller, &name, &headers, &brought).await
 }
 
 /// `GET /auth/google/callback`.
 pub(crate) async fn google_callback(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     headers: HeaderMap,
     Query(brought): Query<Brought>,
 ) -> ApiResult<Response> {
-    arrive(app, origin, GOOGLE, &headers, &brought).await
+    arrive(app, caller, GOOGLE, &headers, &brought).await
 }
 
 async fn depart(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     name: &str,
     callback: &str,
     wish: &Wish,
 ) -> ApiResult<Response> {
-    let begun = oidc::begin(app, origin, name, callback, local(&wish.next)).await;
+    let begun = oidc::begin(app, caller, name, callback, local(&wish.next)).await;
     let departure = match begun {
         Ok(departure) => departure,
         Err(refusal) => return refused(refusal, name),
@@ -96,7 +96,7 @@ async fn depart(
 
 async fn arrive(
     app: AppState,
-    origin: Origin,
+    caller: Caller,
     name: &str,
     headers: &HeaderMap,
     brought: &Brought,
@@ -107,8 +107,8 @@ async fn arrive(
         state: &brought.state,
         issuer: brought.iss.as_deref(),
     };
-    let mut response = match oidc::finish(&app, &origin, name, headers, &brought).await {
-        Ok(arrival) => enter(app, origin, arrival.user, "oidc", &arrival.next).await?,
+    let mut response = match oidc::finish(&app, &caller, name, headers, &brought).await {
+        Ok(arrival) => enter(app, caller, arrival.user, "oidc", &arrival.next).await?,
         Err(refusal) => refused(refusal, name)?,
     };
     if let Some(cookie) = clear {

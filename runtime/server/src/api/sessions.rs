@@ -146,7 +146,7 @@ pub(crate) async fn change_own(
     // Before anything is compared, so that a password that is not taken costs no attempt.
     app.config.auth.password.policy().check(&next, &by.email)?;
     let current = Secret::new(change.current_password);
-    let user = signin::by_password(app, by.origin(), &by.email, current).await?;
+    let user = signin::by_password(app, by.caller(), &by.email, current).await?;
     let entry = by.entry_with(
         "user.set_password",
         format!("user:{}", user.id),
@@ -156,7 +156,7 @@ pub(crate) async fn change_own(
     let (app, by) = (app.clone(), by.clone());
     blocking(move || {
         let user = users::find(&app, user.id)?;
-        let session = session::begin(&app, by.origin(), &user, "password")?;
+        let session = session::begin(&app, by.caller(), &user, "password")?;
         Ok((user, session))
     })
     .await

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::{AppState, blocking};
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::auth::session::{self, Session};
 use crate::error::{ApiError, ApiResult};
 use crate::signin;
@@ -56,12 +56,12 @@ impl SignedIn {
 
 async fn begin(
     app: AppState,
-    origin: Origin,
+    caller: Caller,
     user: User,
     method: &'static str,
 ) -> ApiResult<SignedIn> {
     blocking(move || {
-        let session = session::begin(&app, &origin, &user, method)?;
+        let session = session::begin(&app, &caller, &user, method)?;
         Ok(SignedIn::of(user, session))
     })
     .await
@@ -73,24 +73,24 @@ async fn begin(
 #[utoipa::path(post, path = "/auth/token", tag = "auth", security(()), request_body = Credentials,
     responses((status = 200, body = SignedIn), (status = 401), (status = 429, description = "Too many attempts; `Retry-After` says how long to wait")))]
 pub(crate) async fn get_session(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Json(given): Json<Credentials>,
 ) -> ApiResult<Json<SignedIn>> {
     let password = Secret::new(given.password);
-    let user = signin::by_password(&app, &origin, &given.email, password).await?;
-    begin(app, origin, user, "password").await.map(Json)
+    let user = signin::by_password(&app, &caller, &given.email, password).await?;
+    begin(app, caller, user, "password").await.map(Json)
 }
 
 /// Signs in by password; the same as `/auth/token`.
 #[utoipa::path(post, path = "/auth/password/login", tag = "auth", security(()), request_body = Credentials,
     responses((status = 200, body = SignedIn), (status = 401), (status = 429)))]
 pub(crate) async fn sign_in(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     given: Json<Credentials>,
 ) -> ApiResult<Json<SignedIn>> {
-    get_session(origin, app, given).await
+    get_session(caller, app, given).await
 }
 
 /// The first password, and the link that allows it.
@@ -105,20 +105,20 @@ pub(crate) struct FirstPassword {
 #[utoipa::path(post, path = "/auth/password/setup", tag = "auth", security(()), request_body = FirstPassword,
     responses((status = 200, body = SignedIn), (status = 400)))]
 pub(crate) async fn set_first_password(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Json(given): Json<FirstPassword>,
 ) -> ApiResult<Json<SignedIn>> {
     let user = redeem(
         &app,
-        &origin,
+        &caller,
         &given.email,
         &given.token,
         Purpose::SetUp,
         given.password,
     );
     let user = user.await?;
-    let mut done = begin(app, origin, user, "setup").await?;
+    let mut done = begin(app, caller, user, "setup").await?;
     done.message = Some("Password set successfully");
     Ok(Json(done))
 }
@@ -127,7 +127,7 @@ pub(crate) async fn set_first_password(
 /// not cost the link.
 pub(crate) async fn redeem(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     email: &str,
     token: &str,
     purpose: Purpose,
@@ -135,7 +135,7 @@ pub(crate) async fn redeem(
 ) -> ApiResult<User> {
     let password = Secret::new(password);
     app.config.auth.password.policy().check(&password, email)?;
-    let user = signin::by_link(app, origin, email, token, purpose).await?;
+    let user = signin::by_link(app, caller, email, token, purpose).await?;
     let user = user.ok_or_else(|| {
         ApiError::bad_request(
             "link-invalid",
@@ -145,7 +145,7 @@ pub(crate) async fn redeem(
             },
         )
     })?;
-    let mut entry = origin.entry("user.set_password", format!("user:{}", user.id));
+    let mut entry = caller.entry("user.set_password", format!("user:{}", user.id));
     entry.user = Some(user.id);
     entry.params = json!({"by": purpose.as_str()});
     signin::set_password(app, &user, password, entry).await?;
@@ -164,13 +164,13 @@ pub(crate) struct Address {
 #[utoipa::path(post, path = "/auth/email/send-link", tag = "auth", security(()), request_body = Address,
     responses((status = 200, body = Object), (status = 429)))]
 pub(crate) async fn send_link(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Json(given): Json<Address>,
 ) -> ApiResult<Json<Value>> {
-    app.signin.attempt(&origin)?;
+    app.signin.attempt(&caller)?;
     if app.config.auth.magic_link.enabled {
-        signin::request_link(&app, origin, &given.email, Purpose::SignIn);
+        signin::request_link(&app, caller, &given.email, Purpose::SignIn);
     }
     Ok(Json(json!({"message": SENT})))
 }
@@ -188,20 +188,20 @@ pub(crate) struct OpenedLink {
 #[utoipa::path(post, path = "/auth/email/verify", tag = "auth", security(()), request_body = OpenedLink,
     responses((status = 200, body = SignedIn), (status = 401)))]
 pub(crate) async fn verify_link(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Json(link): Json<OpenedLink>,
 ) -> ApiResult<Json<SignedIn>> {
-    let user = by_opened(&app, &origin, &link).await?;
-    begin(app, origin, user, "link").await.map(Json)
+    let user = by_opened(&app, &caller, &link).await?;
+    begin(app, caller, user, "link").await.map(Json)
 }
 
 /// The user of a link for signing in.
 pub(crate) async fn by_opened(
     app: &AppState,
-    origin: &Origin,
+    caller: &Caller,
     link: &OpenedLink,
 ) -> ApiResult<User> {
-    let user = signin::by_link(app, origin, &link.email, &link.token, Purpose::SignIn).await?;
+    let user = signin::by_link(app, caller, &link.email, &link.token, Purpose::SignIn).await?;
     user.ok_or_else(|| ApiError::unauthorized("Invalid or expired link"))
 }

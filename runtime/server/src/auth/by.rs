@@ -19,7 +19,7 @@ use crate::middleware::request_id::RequestId;
 
 /// Where a request comes from, whoever makes it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Origin {
+pub(crate) struct Caller {
     /// The client's address.
     pub(crate) address: Option<IpAddr>,
     /// The request, as the log names it.
@@ -28,7 +28,7 @@ pub(crate) struct Origin {
     pub(crate) session: Option<Uuid>,
 }
 
-impl Origin {
+impl Caller {
     pub(crate) fn of(parts: &Parts) -> Self {
         let extensions = &parts.extensions;
         Self {
@@ -53,7 +53,7 @@ impl Origin {
     }
 }
 
-impl FromRequestParts<AppState> for Origin {
+impl FromRequestParts<AppState> for Caller {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
@@ -65,7 +65,7 @@ impl FromRequestParts<AppState> for Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct By {
     principal: Principal,
-    origin: Origin,
+    caller: Caller,
 }
 
 impl Deref for By {
@@ -77,8 +77,8 @@ impl Deref for By {
 
 impl By {
     /// Where the request comes from.
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// What the audit says about something that is being done.
@@ -86,7 +86,7 @@ impl By {
         AuditEntry {
             user: Some(self.principal.user),
             token: Some(self.principal.token),
-            ..self.origin.entry(action, resource)
+            ..self.caller.entry(action, resource)
         }
     }
 
@@ -113,7 +113,7 @@ impl FromRequestParts<AppState> for By {
             .ok_or_else(|| ApiError::internal("a handler wants a principal on a public route"))?;
         Ok(Self {
             principal,
-            origin: Origin::of(parts),
+            caller: Caller::of(parts),
         })
     }
 }

@@ -7,7 +7,7 @@ use domain::{TokenKind, User};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::by::Origin;
+use super::by::Caller;
 use super::cookie;
 use super::token::Wanted;
 use crate::app::App;
@@ -35,7 +35,7 @@ impl Session {
 /// a new one: a session that somebody else has planted is worth nothing.
 pub(crate) fn begin(
     app: &App,
-    origin: &Origin,
+    caller: &Caller,
     user: &User,
     method: &'static str,
 ) -> ApiResult<Session> {
@@ -53,11 +53,11 @@ pub(crate) fn begin(
         .tokens
         .issue(user, person.role(), &wanted, now)
         .map_err(ApiError::internal)?;
-    let mut entry = origin.entry("session.begin", format!("user:{}", user.id));
+    let mut entry = caller.entry("session.begin", format!("user:{}", user.id));
     entry.user = Some(user.id);
     entry.token = Some(token.id);
     entry.params = json!({"method": method});
-    app.state().begin_session(&token, origin.session, &entry)?;
+    app.state().begin_session(&token, caller.session, &entry)?;
     tracing::info!(user = %user.id, method, "a session began");
     Ok(Session {
         text,

@@ -7,21 +7,21 @@ use uuid::Uuid;
 
 use super::Refusal;
 use crate::app::App;
-use crate::auth::by::Origin;
+use crate::auth::by::Caller;
 use crate::error::ApiResult;
 
 /// The user: whom the provider's subject belongs to, or else whoever has the address that the
 /// provider has made sure of and is not known to it by another subject, or else a new one.
 pub(super) fn user_of(
     app: &App,
-    origin: &Origin,
+    caller: &Caller,
     provider: &str,
     person: &Person,
 ) -> Result<User, Refusal> {
-    match find_or_add(app, origin, provider, person) {
+    match find_or_add(app, caller, provider, person) {
         // Somebody else was quicker, most likely the same person in another window.
         Err(Refusal::Server(error)) if error.code == "already-exists" => {
-            find_or_add(app, origin, provider, person)
+            find_or_add(app, caller, provider, person)
         }
         done => done,
     }
@@ -29,7 +29,7 @@ pub(super) fn user_of(
 
 fn find_or_add(
     app: &App,
-    origin: &Origin,
+    caller: &Caller,
     provider: &str,
     person: &Person,
 ) -> Result<User, Refusal> {
@@ -45,9 +45,9 @@ fn find_or_add(
             return Err(Refusal::Replaced(user.id));
         }
         Some(user) => active(user)?,
-        None => add(app, origin, provider, email, &person.name)?,
+        None => add(app, caller, provider, email, &person.name)?,
     };
-    let mut entry = origin.entry("user.link_identity", on(user.id));
+    let mut entry = caller.entry("user.link_identity", on(user.id));
     entry.user = Some(user.id);
     entry.params = json!({"provider": provider});
     state.link_identity(user.id, &person.issuer, &person.subject, &entry)?;
@@ -68,7 +68,7 @@ fn on(user: Uuid) -> String {
 /// Adds a user of a domain that may come in.
 fn add(
     app: &App,
-    origin: &Origin,
+    caller: &Caller,
     provider: &str,
     email: &str,
     name: &str,
@@ -78,7 +78,7 @@ fn add(
         return Err(Refusal::Domain);
     }
     let user = User::new(&email.to_lowercase(), name);
-    let mut entry = origin.entry("user.create", on(user.id));
+    let mut entry = caller.entry("user.create", on(user.id));
     entry.user = Some(user.id);
     entry.params = json!({"by": "oidc", "provider": provider});
     app.state().insert_user(&user, &entry)?;
@@ -88,11 +88,11 @@ fn add(
 /// Makes the user a member of the groups that the provider names, and of no others of its groups.
 pub(super) fn take_groups(
     app: &App,
-    origin: &Origin,
+    caller: &Caller,
     user: Uuid,
     groups: &[String],
 ) -> ApiResult<()> {
-    let mut entry = origin.entry("user.sync_groups", on(user));
+    let mut entry = caller.entry("user.sync_groups", on(user));
     entry.user = Some(user);
     entry.params = json!({"groups": groups.len()});
     let changed = app.state().sync_groups(user, groups, &entry)?;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::api::bootstrap::{Claim, claim};
 use crate::app::{AppState, blocking};
-use crate::auth::by::{Origin, SignedIn};
+use crate::auth::by::{Caller, SignedIn};
 use crate::error::ApiResult;
 
 /// `/`: whether the server works and where to go on.
@@ -60,14 +60,14 @@ pub(crate) async fn setup(
 
 /// `POST /setup`: claims the server and shows the token, or the form again with what was wrong.
 pub(crate) async fn claim_by_form(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     headers: HeaderMap,
     Form(form): Form<Claim>,
 ) -> ApiResult<Response> {
     let (email, code) = (form.email.clone(), form.code.clone());
     let claimer = app.clone();
-    let outcome = blocking(move || claim(&claimer, &origin, &form)).await;
+    let outcome = blocking(move || claim(&claimer, &caller, &form)).await;
     let (status, token, error) = match outcome {
         Ok(claimed) => (StatusCode::OK, claimed.access_token, String::new()),
         Err(error) if error.status.is_client_error() => (error.status, String::new(), error.detail),

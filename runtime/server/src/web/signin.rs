@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::api::signin::{OpenedLink, by_opened, redeem};
 use crate::app::{AppState, blocking};
-use crate::auth::by::{Origin, SignedIn};
+use crate::auth::by::{Caller, SignedIn};
 use crate::auth::session;
 use crate::error::{ApiError, ApiResult};
 use crate::signin;
@@ -91,14 +91,14 @@ pub(crate) fn redirect(to: &str) -> Response {
 /// Begins a session in a browser and sends it on.
 pub(crate) async fn enter(
     app: AppState,
-    origin: Origin,
+    caller: Caller,
     user: User,
     method: &'static str,
     next: &str,
 ) -> ApiResult<Response> {
     let mut response = redirect(local(next));
     let cookie = blocking(move || {
-        let session = session::begin(&app, &origin, &user, method)?;
+        let session = session::begin(&app, &caller, &user, method)?;
         Ok(session.cookie(&app))
     });
     if let Some(cookie) = cookie.await? {
@@ -119,13 +119,13 @@ pub(crate) struct LoginForm {
 
 /// `POST /auth/password/login/web`.
 pub(crate) async fn login_by_form(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(form): Form<LoginForm>,
 ) -> ApiResult<Response> {
     let password = Secret::new(form.password);
-    match signin::by_password(&app, &origin, &form.email, password).await {
-        Ok(user) => enter(app, origin, user, "password", &form.next).await,
+    match signin::by_password(&app, &caller, &form.email, password).await {
+        Ok(user) => enter(app, caller, user, "password", &form.next).await,
         Err(error) => refused(&error, "invalid", &form.next).ok_or(error),
     }
 }
@@ -154,11 +154,11 @@ pub(crate) struct MailForm {
 
 /// `POST /auth/email/send-link/web`.
 pub(crate) async fn send_link_by_form(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(form): Form<MailForm>,
 ) -> ApiResult<Response> {
-    if let Err(error) = app.signin.attempt(&origin) {
+    if let Err(error) = app.signin.attempt(&caller) {
         return refused(&error, "invalid", HOME).ok_or(error);
     }
     let purpose = match form.purpose.as_str() {
@@ -167,7 +167,7 @@ pub(crate) async fn send_link_by_form(
         _ => Purpose::SignIn,
     };
     if purpose != Purpose::SignIn || app.config.auth.magic_link.enabled {
-        signin::request_link(&app, origin, &form.email, purpose);
+        signin::request_link(&app, caller, &form.email, purpose);
     }
     Ok(redirect("/login?notice=sent"))
 }
@@ -175,22 +175,22 @@ pub(crate) async fn send_link_by_form(
 /// `POST /auth/password/reset` and `POST /auth/password/setup/request`, as the predecessor's forms
 /// send them.
 pub(crate) async fn request_reset(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(mut form): Form<MailForm>,
 ) -> ApiResult<Response> {
     form.purpose = "reset".into();
-    send_link_by_form(origin, app, Form(form)).await
+    send_link_by_form(caller, app, Form(form)).await
 }
 
 /// See [`request_reset`].
 pub(crate) async fn request_setup(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(mut form): Form<MailForm>,
 ) -> ApiResult<Response> {
     form.purpose = "setup".into();
-    send_link_by_form(origin, app, Form(form)).await
+    send_link_by_form(caller, app, Form(form)).await
 }
 
 /// `GET /auth/email/verify`: a button, so that a program which opens links does not use this one up.
@@ -204,12 +204,12 @@ pub(crate) async fn open_link(
 
 /// `POST /auth/email/verify/web`.
 pub(crate) async fn verify_by_form(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(link): Form<OpenedLink>,
 ) -> ApiResult<Response> {
-    match by_opened(&app, &origin, &link).await {
-        Ok(user) => enter(app, origin, user, "link", HOME).await,
+    match by_opened(&app, &caller, &link).await {
+        Ok(user) => enter(app, caller, user, "link", HOME).await,
         Err(error) => refused(&error, "link", HOME).ok_or(error),
     }
 }
@@ -259,24 +259,24 @@ pub(crate) struct PasswordForm {
 
 /// `POST /auth/password/reset/confirm`.
 pub(crate) async fn confirm_reset(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(form): Form<PasswordForm>,
 ) -> ApiResult<Response> {
-    confirm(origin, app, form, RESET, Purpose::Reset).await
+    confirm(caller, app, form, RESET, Purpose::Reset).await
 }
 
 /// `POST /auth/password/setup/confirm`.
 pub(crate) async fn confirm_setup(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     Form(form): Form<PasswordForm>,
 ) -> ApiResult<Response> {
-    confirm(origin, app, form, SETUP, Purpose::SetUp).await
+    confirm(caller, app, form, SETUP, Purpose::SetUp).await
 }
 
 async fn confirm(
-    origin: Origin,
+    caller: Caller,
     app: AppState,
     form: PasswordForm,
     action: &str,
@@ -284,11 +284,11 @@ async fn confirm(
 ) -> ApiResult<Response> {
     let OpenedLink { email, token } = &form.link;
     let result = match form.password == form.confirm_password {
-        true => redeem(&app, &origin, email, token, purpose, form.password).await,
+        true => redeem(&app, &caller, email, token, purpose, form.password).await,
         false => Err(ApiError::bad_request("mismatch", "Passwords do not match.")),
     };
     match result {
-        Ok(user) => enter(app, origin, user, "password", HOME).await,
+        Ok(user) => enter(app, caller, user, "password", HOME).await,
         Err(error) if error.status.is_client_error() => {
             let page = show_form(&app, action, &form.link, &error.detail)?;
             Ok((error.status, page).into_response())
