@@ -1,8 +1,15 @@
 //! What the people of a company know about its data: items that they write, vote on, and review.
 
+mod dispute;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use dispute::{Backing, Contradiction, Evidence, Resolution, Settled, short_id};
+
+/// How much more sure an item is with each person beside its author who backs it.
+const SURER: f64 = 0.05;
 
 /// Where an item stands in its review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,6 +105,21 @@ impl Review {
     }
 }
 
+/// Where an item comes from, and for how long it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Provenance {
+    /// Where it was written or said.
+    pub source_ref: Option<String>,
+    /// From when on it holds; always, if nobody said.
+    pub valid_from: Option<Timestamp>,
+    /// Until when it holds.
+    pub valid_until: Option<Timestamp>,
+    /// The item whose place it takes.
+    pub supersedes: Option<Uuid>,
+    /// How freely it may be told, in a word.
+    pub sensitivity: String,
+}
+
 /// Something that somebody knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnowledgeItem {
@@ -127,10 +149,39 @@ pub struct KnowledgeItem {
     pub source_type: String,
     /// Whether it is only for whoever wrote it.
     pub is_personal: bool,
+    /// Where it comes from.
+    pub provenance: Provenance,
     /// When it was written.
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+impl KnowledgeItem {
+    /// Whether people are told it at that moment.
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        let Provenance {
+            valid_from,
+            valid_until,
+            ..
+        } = &self.provenance;
+        self.status.is_in_force()
+            && valid_from.is_none_or(|from| from <= now)
+            && valid_until.is_none_or(|until| now < until)
+    }
+
+    /// What it weighs among others at that moment: how sure it is, less as it grows old; nothing after a
+    /// year without a change.
+    pub fn weight_at(&self, now: Timestamp) -> f64 {
+        let seconds = now.as_second() - self.updated_at.as_second();
+        let years = seconds as f64 / (365.0 * 86_400.0);
+        self.confidence * (1.0 - years).clamp(0.0, 1.0)
+    }
+
+    /// Takes into account that one more person backs it.
+    pub fn back(&mut self) {
+        self.confidence = (self.confidence + SURER).min(1.0);
+    }
 }
 
 #[cfg(test)]

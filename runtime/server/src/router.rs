@@ -168,6 +168,17 @@ fn knowledge_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(knowledge::my_votes))
         .routes(routes!(knowledge::my_contributions))
         .routes(routes!(knowledge::vote_item))
+        .routes(routes!(knowledge::told::get_bundle))
+        .routes(routes!(knowledge::told::flag_item))
+        .routes(routes!(knowledge::told::get_provenance))
+        .routes(routes!(knowledge::told::back_item))
+        .routes(routes!(knowledge::desk::list_pending))
+        .routes(routes!(knowledge::desk::list_audit))
+        .routes(routes!(
+            knowledge::desk::list_contradictions,
+            knowledge::desk::create_contradiction
+        ))
+        .routes(routes!(knowledge::desk::resolve_contradiction))
         .routes(routes!(knowledge::review::review_item))
         .routes(routes!(knowledge::review::edit_item))
         .routes(routes!(knowledge::review::review_batch))

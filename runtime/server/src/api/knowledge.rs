@@ -1,6 +1,8 @@
 //! `/api/memory`: what people know about the data. Users write, read and vote; admins review.
 
+pub(crate) mod desk;
 pub(crate) mod review;
+pub(crate) mod told;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use domain::knowledge::{ItemStatus, KnowledgeItem};
+use domain::knowledge::{ItemStatus, KnowledgeItem, Provenance};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -145,6 +147,19 @@ pub(crate) struct NewItem {
     #[serde(default)]
     entities: Option<Vec<String>>,
     source_type: Option<String>,
+    /// Where it was written or said.
+    source_ref: Option<String>,
+    /// From when on it holds.
+    #[schema(value_type = Option<String>)]
+    valid_from: Option<Timestamp>,
+    /// Until when it holds.
+    #[schema(value_type = Option<String>)]
+    valid_until: Option<Timestamp>,
+    /// The item whose place it takes.
+    #[schema(value_type = Option<String>)]
+    supersedes: Option<Uuid>,
+    /// How freely it may be told; `internal` by default.
+    sensitivity: Option<String>,
 }
 
 /// What was added.
@@ -180,6 +195,8 @@ fn checked(by: &By, new: NewItem) -> ApiResult<KnowledgeItem> {
     let now = Timestamp::now();
     let domain = new.domain.map(|domain| text("domain", domain));
     let source_type = new.source_type.map(|kind| text("source_type", kind));
+    let source_ref = new.source_ref.map(|place| text("source_ref", place));
+    let sensitivity = new.sensitivity.map(|word| text("sensitivity", word));
     Ok(KnowledgeItem {
         id: Uuid::now_v7(),
         title: text("title", new.title)?,
@@ -196,6 +213,15 @@ fn checked(by: &By, new: NewItem) -> ApiResult<KnowledgeItem> {
             .transpose()?
             .unwrap_or_else(|| "claude_local_md".to_owned()),
         is_personal: false,
+        provenance: Provenance {
+            source_ref: source_ref.transpose()?,
+            valid_from: new.valid_from,
+            valid_until: new.valid_until,
+            supersedes: new.supersedes,
+            sensitivity: sensitivity
+                .transpose()?
+                .unwrap_or_else(|| "internal".to_owned()),
+        },
         created_at: now,
         updated_at: now,
     })
@@ -268,6 +294,13 @@ pub(crate) struct Items {
     count: usize,
 }
 
+impl Items {
+    fn of(items: Vec<ItemView>) -> Self {
+        let count = items.len();
+        Self { items, count }
+    }
+}
+
 /// Lists the items that you wrote, also those that are only for you.
 #[utoipa::path(get, path = "/api/memory/my-contributions", tag = "knowledge",
     responses((status = 200, body = Items)))]
@@ -276,9 +309,8 @@ pub(crate) async fn my_contributions(by: By, app: AppState) -> ApiResult<Json<It
         let tallies = app.state().tallies()?;
         let all = app.state().knowledge()?.into_iter();
         let own = all.filter(|item| item.source_user == by.email);
-        let items: Vec<_> = own.map(|item| ItemView::of(item, &tallies)).collect();
-        let count = items.len();
-        Ok(Json(Items { items, count }))
+        let views = own.map(|item| ItemView::of(item, &tallies));
+        Ok(Json(Items::of(views.collect())))
     })
     .await
 }

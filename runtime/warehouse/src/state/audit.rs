@@ -130,6 +130,24 @@ impl State {
     ) -> Result<Vec<AuditRecord>, StateError> {
         self.read(|connection| page(connection, filter, after_seq, limit.min(MAX_PAGE)))
     }
+
+    /// The newest entries of a kind, newest first, at most `limit` or a thousand: of this action, or of
+    /// all whose name begins like that.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub fn latest_audit(
+        &self,
+        prefix: &str,
+        action: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StateError> {
+        let sql = include_str!("../../sql/audit_latest.sql");
+        let limit = limit.min(MAX_PAGE);
+        self.read(|connection| {
+            collect(connection, sql, params![prefix, action, limit], read_record)
+        })
+    }
 }
 
 /// Adds an entry inside the caller's transaction: both are kept or neither.

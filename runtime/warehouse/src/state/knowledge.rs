@@ -1,8 +1,11 @@
 //! What people know about the data, and what others think of it.
 
+mod contradictions;
+mod evidence;
+
 use std::collections::HashMap;
 
-use domain::knowledge::{ItemStatus, KnowledgeItem, Review};
+use domain::knowledge::{ItemStatus, KnowledgeItem, Provenance, Review};
 use duckdb::{Connection, Row, ToSql, params};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -11,7 +14,7 @@ use super::audit::{self, AuditEntry};
 use super::row::{any, collect, from_count, from_json, json, malformed, nanos, parsed, time};
 use super::{State, StateError};
 
-const COLUMNS: &str = "id, title, content, category, tags, status, source_user, audience, confidence, domain, entities, source_type, is_personal, epoch_ns(created_at), epoch_ns(updated_at)";
+const COLUMNS: &str = "id, title, content, category, tags, status, source_user, audience, confidence, domain, entities, source_type, is_personal, epoch_ns(created_at), epoch_ns(updated_at), source_ref, epoch_ns(valid_from), epoch_ns(valid_until), supersedes, sensitivity";
 
 /// Votes for and against an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -186,7 +189,10 @@ fn insert(connection: &Connection, item: &KnowledgeItem) -> Result<(), StateErro
     let (id, status) = (item.id.to_string(), item.status.as_str());
     let (tags, entities) = (json(&item.tags)?, json(&item.entities)?);
     let (created, updated) = (nanos(item.created_at), nanos(item.updated_at));
-    let values: [&dyn ToSql; 15] = [
+    let origin = &item.provenance;
+    let (from, until) = (origin.valid_from.map(nanos), origin.valid_until.map(nanos));
+    let supersedes = origin.supersedes.map(|id| id.to_string());
+    let values: [&dyn ToSql; 20] = [
         &id,
         &item.title,
         &item.content,
@@ -202,9 +208,14 @@ fn insert(connection: &Connection, item: &KnowledgeItem) -> Result<(), StateErro
         &item.is_personal,
         &created,
         &updated,
+        &origin.source_ref,
+        &from,
+        &until,
+        &supersedes,
+        &origin.sensitivity,
     ];
     connection.execute(
-        "INSERT INTO knowledge_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, make_timestamp_ns(?), make_timestamp_ns(?))",
+        "INSERT INTO knowledge_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, make_timestamp_ns(?), make_timestamp_ns(?), ?, make_timestamp_ns(?), make_timestamp_ns(?), ?, ?)",
         values.as_slice(),
     )?;
     Ok(())
@@ -228,6 +239,21 @@ fn read(row: &Row<'_>) -> Result<KnowledgeItem, StateError> {
         is_personal: row.get(12)?,
         created_at: time(row.get(13)?)?,
         updated_at: time(row.get(14)?)?,
+        provenance: provenance(row)?,
+    })
+}
+
+fn provenance(row: &Row<'_>) -> Result<Provenance, StateError> {
+    let moment = |column| -> Result<Option<Timestamp>, StateError> {
+        row.get::<_, Option<i64>>(column)?.map(time).transpose()
+    };
+    let supersedes: Option<String> = row.get(18)?;
+    Ok(Provenance {
+        source_ref: row.get(15)?,
+        valid_from: moment(16)?,
+        valid_until: moment(17)?,
+        supersedes: supersedes.map(|id| parsed("item id", &id)).transpose()?,
+        sensitivity: row.get(19)?,
     })
 }
 
@@ -237,7 +263,7 @@ mod tests {
     use crate::paths::Paths;
     use crate::state::tests::{entry, state};
 
-    fn item(title: &str) -> KnowledgeItem {
+    pub(super) fn item(title: &str) -> KnowledgeItem {
         let now = Timestamp::now();
         KnowledgeItem {
             id: Uuid::now_v7(),
@@ -253,6 +279,12 @@ mod tests {
             entities: Vec::new(),
             source_type: "claude_local_md".to_owned(),
             is_personal: false,
+            provenance: Provenance {
+                source_ref: Some("a meeting".to_owned()),
+                valid_from: Some(now),
+                sensitivity: "internal".to_owned(),
+                ..Provenance::default()
+            },
             created_at: now,
             updated_at: now,
         }

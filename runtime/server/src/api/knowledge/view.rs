@@ -60,6 +60,11 @@ pub(crate) struct ItemView {
     domain: Option<String>,
     entities: Vec<String>,
     source_type: String,
+    source_ref: Option<String>,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+    supersedes: Option<String>,
+    sensitivity: String,
     is_personal: bool,
     created_at: String,
     updated_at: String,
@@ -71,6 +76,7 @@ pub(crate) struct ItemView {
 impl ItemView {
     pub(super) fn of(item: KnowledgeItem, tallies: &HashMap<Uuid, Tally>) -> Self {
         let Tally { up, down } = tallies.get(&item.id).copied().unwrap_or_default();
+        let origin = item.provenance;
         Self {
             id: item.id.to_string(),
             title: item.title,
@@ -84,6 +90,11 @@ impl ItemView {
             domain: item.domain,
             entities: item.entities,
             source_type: item.source_type,
+            source_ref: origin.source_ref,
+            valid_from: origin.valid_from.map(|at| at.to_string()),
+            valid_until: origin.valid_until.map(|at| at.to_string()),
+            supersedes: origin.supersedes.map(|id| id.to_string()),
+            sensitivity: origin.sensitivity,
             is_personal: item.is_personal,
             created_at: item.created_at.to_string(),
             updated_at: item.updated_at.to_string(),

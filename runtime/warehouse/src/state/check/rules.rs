@@ -108,6 +108,21 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Unique("knowledge_items", "id"),
     Rule::Unique("knowledge_votes", "item_id, user_id"),
     refers("knowledge_votes", "item_id", "knowledge_items", "id"),
+    Rule::Unique("knowledge_contradictions", "id"),
+    refers(
+        "knowledge_contradictions",
+        "item_a_id",
+        "knowledge_items",
+        "id",
+    ),
+    refers(
+        "knowledge_contradictions",
+        "item_b_id",
+        "knowledge_items",
+        "id",
+    ),
+    Rule::Unique("verification_evidence", "id"),
+    refers("verification_evidence", "item_id", "knowledge_items", "id"),
     refers("sync_history", "table_id", "table_registry", "id"),
 ];
 
