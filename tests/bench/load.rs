@@ -9,8 +9,27 @@ use axum::body::Bytes;
 use axum::response::IntoResponse;
 use integration_tests::Internet;
 
-/// Ten columns of all kinds, as people's services have them.
-const COLUMNS: &str = "id,reference,ordered_at,due,customer,country,amount,quantity,paid,note";
+/// Fourteen columns of all kinds, as people's services have them.
+const COLUMNS: &str = "id,reference,ordered_at,due,customer,country,amount,quantity,paid,note,email,street,page,remark";
+
+const WORDS: [&str; 16] = [
+    "deliver",
+    "before",
+    "noon",
+    "ring",
+    "twice",
+    "and",
+    "leave",
+    "the",
+    "parcel",
+    "with",
+    "a",
+    "neighbour",
+    "if",
+    "nobody",
+    "opens",
+    "door",
+];
 
 const CUSTOMERS: [&str; 8] = [
     "Aster & Sons",
@@ -57,6 +76,8 @@ struct Order {
     quantity: u64,
     paid: bool,
     note: Option<u64>,
+    house: u64,
+    remark: String,
 }
 
 impl Order {
@@ -73,6 +94,8 @@ impl Order {
             quantity: random.below(100),
             paid: random.below(4) > 0,
             note: (random.below(3) == 0).then(|| random.below(90_000)),
+            house: random.below(400),
+            remark: remark(&mut random),
         }
     }
 
@@ -93,7 +116,9 @@ impl Order {
         let _ = write!(
             out,
             "{{\"id\":{},\"reference\":\"{:016x}\",\"ordered_at\":\"{}\",\"due\":\"{}\",\"customer\":{},\
-             \"country\":\"{}\",\"amount\":{}.{:02},\"quantity\":{},\"paid\":{},\"note\":{note}}}",
+             \"country\":\"{}\",\"amount\":{}.{:02},\"quantity\":{},\"paid\":{},\"note\":{note},\
+             \"email\":\"buyer.{}@example.com\",\"street\":\"{} Long Harbour Street, 3rd floor\",\
+             \"page\":\"https://shop.example.com/orders/{:016x}\",\"remark\":\"{}\"}}",
             self.id,
             self.reference,
             self.ordered_at(),
@@ -104,13 +129,18 @@ impl Order {
             self.cents % 100,
             self.quantity,
             self.paid,
+            self.house * 7,
+            self.house,
+            self.reference,
+            self.remark,
         );
     }
 
     fn csv(&self, out: &mut String) {
         let _ = writeln!(
             out,
-            "{},{:016x},{},{},\"{}\",{},{}.{:02},{},{},{}",
+            "{},{:016x},{},{},\"{}\",{},{}.{:02},{},{},{},buyer.{}@example.com,\"{} Long Harbour Street, 3rd floor\",\
+             https://shop.example.com/orders/{:016x},{}",
             self.id,
             self.reference,
             self.ordered_at(),
@@ -124,8 +154,19 @@ impl Order {
             self.note()
                 .map(|note| format!("\"{note}\""))
                 .unwrap_or_default(),
+            self.house * 7,
+            self.house,
+            self.reference,
+            self.remark,
         );
     }
+}
+
+/// Some words of free text: 20 to 50.
+fn remark(random: &mut Random) -> String {
+    let count = 20 + random.below(31);
+    let words = (0..count).map(|_| random.one_of(&WORDS));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A day of the years after 2024, each month with 28 of them.

@@ -16,7 +16,7 @@ use crate::samples::Samples;
 const ROWS: u64 = 1_000;
 
 const METHOD: &str = "\
-500 tables in 50 sources, each table with 1,000 rows of ten columns, published by 50 runs. A simple query counts and
+500 tables in 50 sources, each table with 1,000 rows of fourteen columns, published by 50 runs. A simple query counts and
 filters the rows of one random table: `SELECT count(*), max(amount) FROM … WHERE quantity < 50`. Ours: over HTTP with a
 token, syntax-tree gate and locked instance, from clients that share the cores with the server. Peers: *attach anew*
 is plain DuckDB in Python on the very same extracts, a fresh connection for each query that attaches all of them, without HTTP,

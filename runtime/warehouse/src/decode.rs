@@ -38,7 +38,7 @@ use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use columns::{Columns, Sink};
 pub(crate) use error::DecodeError;
-pub(crate) use widen::{conform_batch, json_text, storable_field};
+pub(crate) use widen::{TIMESTAMP, conform_batch, json_text, storable_field};
 
 /// One document is held in memory; larger ones come as NDJSON or in pages.
 const MAX_DOCUMENT: usize = 256 << 20;
@@ -59,8 +59,7 @@ pub(crate) fn body(
         }
         BodyFormat::Json(options) => {
             let text = document(open(input, options.compression)?)?;
-            values = pointer::values(&text, &options.values)?;
-            pointer::records(columns, sink, &text, &options.records)?;
+            values = pointer::read(columns, sink, &text, &options.records, &options.values)?;
         }
         BodyFormat::Ndjson(compression) => json::lines(columns, sink, open(input, *compression)?)?,
         BodyFormat::Parquet => columnar::parquet(columns, sink, input, scratch)?,
@@ -80,7 +79,7 @@ pub(crate) fn records(
     columns.begin_append();
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'[') {
-        pointer::records(columns, sink, bytes, "")?;
+        pointer::read(columns, sink, bytes, "", &[])?;
     } else {
         json::lines(columns, sink, Box::new(std::io::Cursor::new(bytes)))?;
     }

@@ -4,6 +4,7 @@ mod contents;
 mod encoder;
 mod foreign;
 mod gc;
+mod layout;
 mod mark;
 mod publish;
 mod stage;

@@ -60,11 +60,20 @@ pub(super) fn lines(
 }
 
 fn record(columns: &mut Columns, line: &[u8]) -> Result<(), DecodeError> {
-    let mut input = serde_json::Deserializer::from_slice(line);
-    let read = input
-        .deserialize_any(Record(columns))
-        .and_then(|()| input.end());
+    // What is known to be UTF-8 as a whole need not be looked at text by text.
+    let read = match std::str::from_utf8(line) {
+        Ok(line) => object(columns, serde_json::Deserializer::from_str(line)),
+        Err(_) => object(columns, serde_json::Deserializer::from_slice(line)),
+    };
     read.map_err(|error| failed(columns, &error))
+}
+
+fn object<'de, R: serde_json::de::Read<'de>>(
+    columns: &mut Columns,
+    mut input: serde_json::Deserializer<R>,
+) -> Result<(), serde_json::Error> {
+    input.deserialize_any(Record(columns))?;
+    input.end()
 }
 
 /// The error that a visitor kept, or the parser's.

@@ -15,107 +15,109 @@ use super::shape::{Copy, Shape};
 const MAX_POINTERS: usize = 16;
 const MAX_VALUE: usize = 64 << 10;
 
-/// The JSON text at each pointer; `None` where the document has nothing there.
-pub(super) fn values(
-    document: &[u8],
-    pointers: &[String],
-) -> Result<Vec<Option<String>>, DecodeError> {
-    if pointers.len() > MAX_POINTERS {
-        let reason = format!("more than {MAX_POINTERS} pointers to values were given");
-        return Err(DecodeError::Body(reason));
-    }
-    let mut found = Vec::with_capacity(pointers.len());
-    for pointer in pointers {
-        let mut text = None;
-        walk(document, pointer, &mut |input| {
-            let mut copied = String::new();
-            let copy = Copy {
-                text: &mut copied,
-                shape: &mut Shape::Mixed,
-                depth: 0,
-            };
-            input.copy(copy)?;
-            text = Some(copied);
-            Ok(())
-        })
-        .map_err(|error| malformed(&error))??;
-        if text.as_ref().is_some_and(|text| text.len() > MAX_VALUE) {
-            let (pointer, most) = (shorten(pointer), MAX_VALUE >> 10);
-            let reason = format!("the value at `{pointer}` is larger than {most} KiB");
-            return Err(DecodeError::Limit(reason));
-        }
-        found.push(text);
-    }
-    Ok(found)
-}
-
-/// Decodes the records at a pointer.
-pub(super) fn records(
+/// Decodes the records at a pointer, and gives the JSON text at each of the other pointers; `None` where the
+/// document has nothing there.
+pub(super) fn read(
     columns: &mut Columns,
     sink: &mut dyn Sink,
     document: &[u8],
-    pointer: &str,
-) -> Result<(), DecodeError> {
-    let mut found = false;
-    let walked = walk(document, pointer, &mut |input| {
-        found = true;
-        input.records(Records {
-            columns: &mut *columns,
-            sink: &mut *sink,
-        })
-    });
-    match walked {
-        Ok(checked) => checked?,
-        Err(error) => return Err(failed(columns, &error)),
+    records: &str,
+    values: &[String],
+) -> Result<Vec<Option<String>>, DecodeError> {
+    if values.len() > MAX_POINTERS {
+        let reason = format!("more than {MAX_POINTERS} pointers to values were given");
+        return Err(DecodeError::Body(reason));
     }
-    if found {
-        return Ok(());
-    }
-    let reason = format!(
-        "the document has nothing at `{}`, where the records should be",
-        shorten(pointer)
-    );
-    Err(DecodeError::Body(reason))
-}
-
-fn malformed(error: &serde_json::Error) -> DecodeError {
-    DecodeError::Body(format!("not valid JSON: {error}"))
-}
-
-/// A value of the document that can be read in one of two ways.
-trait Input {
-    fn copy(&mut self, copy: Copy<'_>) -> Result<(), serde_json::Error>;
-    fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error>;
-}
-
-type Found<'f> = &'f mut dyn FnMut(&mut dyn Input) -> Result<(), serde_json::Error>;
-
-/// Calls `found` with the value at a pointer, and reads the document to its end.
-fn walk(
-    document: &[u8],
-    pointer: &str,
-    found: Found<'_>,
-) -> Result<Result<(), DecodeError>, serde_json::Error> {
-    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
-    let steps: Vec<Cow<'_, str>> = match pointer.strip_prefix('/') {
-        Some(rest) => rest.split('/').map(unescape).collect(),
-        None if pointer.is_empty() => Vec::new(),
-        None => {
-            let reason = format!(
-                "`{}` is not a JSON pointer: it must start with `/`",
-                shorten(pointer)
-            );
-            return Ok(Err(DecodeError::Body(reason)));
-        }
+    let mut paths = values
+        .iter()
+        .map(|pointer| steps(pointer))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.push(steps(records)?);
+    let mut reading = Reading {
+        columns,
+        sink,
+        texts: vec![None; values.len()],
+        has_records: false,
     };
-    let mut input = serde_json::Deserializer::from_slice(document);
-    Step {
-        steps: &steps,
-        found,
+    // In one go, unless a value lies in another.
+    let passes = match is_apart(&paths) {
+        true => vec![(0..paths.len()).collect()],
+        false => (0..paths.len())
+            .map(|index| vec![index])
+            .collect::<Vec<_>>(),
+    };
+    for pass in passes {
+        let targets = pass.iter().filter_map(|index| {
+            let path = paths.get(*index)?;
+            Some((*index, path.as_slice()))
+        });
+        let walked = walk(document, targets.collect(), &mut |index, input| {
+            reading.take(index, input)
+        });
+        walked.map_err(|error| failed(reading.columns, &error))?;
     }
-    .deserialize(&mut input)?;
-    input.end()?;
-    Ok(Ok(()))
+    if !reading.has_records {
+        return Err(DecodeError::Body(format!(
+            "the document has nothing at `{}`, where the records should be",
+            shorten(records)
+        )));
+    }
+    check_lengths(values, &reading.texts)?;
+    Ok(reading.texts)
+}
+
+fn check_lengths(pointers: &[String], texts: &[Option<String>]) -> Result<(), DecodeError> {
+    let mut found = pointers.iter().zip(texts);
+    match found.find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > MAX_VALUE)) {
+        None => Ok(()),
+        Some((pointer, _)) => Err(DecodeError::Limit(format!(
+            "the value at `{}` is larger than {} KiB",
+            shorten(pointer),
+            MAX_VALUE >> 10
+        ))),
+    }
+}
+
+/// What comes of a document.
+struct Reading<'a> {
+    columns: &'a mut Columns,
+    sink: &'a mut dyn Sink,
+    texts: Vec<Option<String>>,
+    has_records: bool,
+}
+
+impl Reading<'_> {
+    /// Takes the value of a path: the last one is that of the records.
+    fn take(&mut self, index: usize, input: &mut dyn Input) -> Result<(), serde_json::Error> {
+        let Some(text) = self.texts.get_mut(index) else {
+            self.has_records = true;
+            return input.records(Records {
+                columns: self.columns,
+                sink: self.sink,
+            });
+        };
+        let mut copied = String::new();
+        input.copy(Copy {
+            text: &mut copied,
+            shape: &mut Shape::Mixed,
+            depth: 0,
+        })?;
+        *text = Some(copied);
+        Ok(())
+    }
+}
+
+type Path<'s> = Vec<Cow<'s, str>>;
+
+fn steps(pointer: &str) -> Result<Path<'_>, DecodeError> {
+    match pointer.strip_prefix('/') {
+        Some(rest) => Ok(rest.split('/').map(unescape).collect()),
+        None if pointer.is_empty() => Ok(Vec::new()),
+        None => Err(DecodeError::Body(format!(
+            "`{}` is not a JSON pointer: it must start with `/`",
+            shorten(pointer)
+        ))),
+    }
 }
 
 fn unescape(step: &str) -> Cow<'_, str> {
@@ -126,9 +128,62 @@ fn unescape(step: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether no path leads through the end of another.
+fn is_apart(paths: &[Path<'_>]) -> bool {
+    let mut pairs = paths
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| paths.iter().skip(at + 1).map(move |other| (one, other)));
+    pairs.all(|(one, other)| !one.starts_with(other) && !other.starts_with(one))
+}
+
+/// A value of the document that can be read in one of two ways.
+trait Input {
+    fn copy(&mut self, copy: Copy<'_>) -> Result<(), serde_json::Error>;
+    fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error>;
+}
+
+/// Hears of the value of a path, which is named by its index.
+type Found<'f> = &'f mut dyn FnMut(usize, &mut dyn Input) -> Result<(), serde_json::Error>;
+
+/// Paths by their index, as far as they have not been gone.
+type Targets<'s> = Vec<(usize, &'s [Cow<'s, str>])>;
+
+/// Calls `found` with the values of these paths, none of which lies in another, and reads the document to its end.
+fn walk(document: &[u8], targets: Targets<'_>, found: Found<'_>) -> Result<(), serde_json::Error> {
+    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    let step = Step { targets, found };
+    // What is known to be UTF-8 as a whole need not be looked at text by text.
+    match std::str::from_utf8(document) {
+        Ok(text) => {
+            let mut input = serde_json::Deserializer::from_str(text);
+            step.deserialize(&mut input)?;
+            input.end()
+        }
+        Err(_) => {
+            let mut input = serde_json::Deserializer::from_slice(document);
+            step.deserialize(&mut input)?;
+            input.end()
+        }
+    }
+}
+
 struct Step<'s, 'f> {
-    steps: &'s [Cow<'s, str>],
+    targets: Targets<'s>,
     found: Found<'f>,
+}
+
+/// Takes out the paths that go on like this, each without that step.
+fn split_off<'s>(targets: &mut Targets<'s>, leads: impl Fn(&str) -> bool) -> Targets<'s> {
+    let mut taken = Vec::new();
+    targets.retain(|(index, path)| match path.split_first() {
+        Some((step, rest)) if leads(step) => {
+            taken.push((*index, rest));
+            false
+        }
+        _ => true,
+    });
+    taken
 }
 
 /// Carries a deserializer whose type the callback does not know.
@@ -165,14 +220,15 @@ impl<D> Carrier<D> {
 impl<'de> DeserializeSeed<'de> for Step<'_, '_> {
     type Value = ();
     fn deserialize<D: de::Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
-        if !self.steps.is_empty() {
+        let here = self.targets.iter().find(|(_, path)| path.is_empty());
+        let Some((index, _)) = here else {
             return input.deserialize_any(self);
-        }
+        };
         let mut carrier = Carrier {
             input: Some(input),
             error: None,
         };
-        let read = (self.found)(&mut carrier);
+        let read = (self.found)(*index, &mut carrier);
         match (carrier.error, read) {
             (Some(error), _) => Err(de::Error::custom(error)),
             (None, read) => read.map_err(de::Error::custom),
@@ -187,35 +243,30 @@ impl<'de> Visitor<'de> for Step<'_, '_> {
         f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Some((step, rest)) = self.steps.split_first() else {
-            return Ok(());
-        };
-        let mut found = Some(self.found);
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-            match found.take_if(|_| name == *step) {
-                Some(found) => members.next_value_seed(Step { steps: rest, found })?,
-                None => members.next_value::<IgnoredAny>().map(drop)?,
+            let targets = split_off(&mut self.targets, |step| step == name);
+            if targets.is_empty() {
+                members.next_value::<IgnoredAny>()?;
+                continue;
             }
+            let found = &mut *self.found;
+            members.next_value_seed(Step { targets, found })?;
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((step, rest)) = self.steps.split_first() else {
-            return Ok(());
-        };
-        let wanted = step
-            .parse::<usize>()
-            .ok()
-            .filter(|at| at.to_string() == **step);
-        let mut found = Some(self.found);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
         for at in 0_usize.. {
-            let more = match found.take_if(|_| wanted == Some(at)) {
-                Some(found) => items
-                    .next_element_seed(Step { steps: rest, found })?
-                    .is_some(),
-                None => items.next_element::<IgnoredAny>()?.is_some(),
+            let targets = match self.targets.is_empty() {
+                true => Vec::new(),
+                false => split_off(&mut self.targets, |step| step == at.to_string()),
+            };
+            let more = if targets.is_empty() {
+                items.next_element::<IgnoredAny>()?.is_some()
+            } else {
+                let found = &mut *self.found;
+                items.next_element_seed(Step { targets, found })?.is_some()
             };
             if !more {
                 break;

@@ -244,21 +244,27 @@ fn declared_types_are_enforced_with_row_and_column() {
 #[test]
 fn pointers_find_records_and_values() {
     let text = br#"{"a/b":{"c~d":[{"x":1},{"x":2}]},"next":"/p?2","n":[10,{"k":null}]}"#;
-    let mut columns = Columns::default();
-    let mut rows = Rows::default();
-    let format = json(
-        "/a~1b/c~0d",
-        &["/next", "/n/1/k", "/n/0", "/n/00", "/none", "/next/deeper"],
-    );
-    let input = Box::new(std::io::Cursor::new(text.to_vec()));
-    let done = body(&mut columns, &mut rows, &format, input, Path::new("/")).unwrap();
-    assert_eq!(done.rows, 2);
-    let values: Vec<_> = done.values.iter().map(|value| value.as_deref()).collect();
-    assert_eq!(
-        values,
-        [Some("\"/p?2\""), Some("null"), Some("10"), None, None, None]
-    );
-    assert_eq!(show(&columns, &rows), ["x Int64", "1", "2"]);
+    let found = [
+        ("/next", Some("\"/p?2\"")),
+        ("/n/1/k", Some("null")),
+        ("/n/0", Some("10")),
+        ("/n/00", None),
+        ("/none", None),
+        // This lies in another, so that the document is read more than once.
+        ("/next/deeper", None),
+    ];
+    for wanted in [found.as_slice(), &found[..5]] {
+        let (pointers, texts): (Vec<_>, Vec<_>) = wanted.iter().copied().unzip();
+        let mut columns = Columns::default();
+        let mut rows = Rows::default();
+        let input = Box::new(std::io::Cursor::new(text.to_vec()));
+        let format = json("/a~1b/c~0d", &pointers);
+        let done = body(&mut columns, &mut rows, &format, input, Path::new("/")).unwrap();
+        assert_eq!(done.rows, 2);
+        let values: Vec<_> = done.values.iter().map(|value| value.as_deref()).collect();
+        assert_eq!(values, texts);
+        assert_eq!(show(&columns, &rows), ["x Int64", "1", "2"]);
+    }
 }
 
 #[test]

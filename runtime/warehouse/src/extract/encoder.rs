@@ -17,7 +17,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest as _, Sha256};
 
-use super::disk_failure;
+use super::{disk_failure, layout};
 use crate::decode::{conform_batch, storable_field};
 
 /// What is held back before a file is begun, so that types which are still moving cost no rewrite.
@@ -141,7 +141,7 @@ impl Encoder {
                     let name = self
                         .path
                         .with_extension(format!("part{}", self.parts.len()));
-                    let part = create(&name, &self.schema, &self.written)?;
+                    let part = create(&name, &self.schema, &self.head, &self.written)?;
                     self.part.insert(part)
                 }
             };
@@ -187,7 +187,7 @@ impl Encoder {
 
     /// Writes the parts once more, all in the last schema.
     fn merge(&mut self) -> Result<Written, ParquetError> {
-        let mut whole = create(&self.path, &self.schema, &self.written)?;
+        let mut whole = create(&self.path, &self.schema, &[], &self.written)?;
         for part in std::mem::take(&mut self.parts) {
             let file = File::open(&part.path)?;
             // A few MiB at a time, whatever the rows are like.
@@ -206,17 +206,19 @@ impl Encoder {
     }
 }
 
+/// Begins a file whose first rows these are.
 fn create(
     path: &Path,
     schema: &SchemaRef,
+    head: &[RecordBatch],
     written: &Arc<AtomicU64>,
 ) -> Result<ArrowWriter<Hashing>, ParquetError> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))
-        .set_created_by("sluice".to_owned())
-        .build();
+        .set_created_by("sluice".to_owned());
+    let properties = layout::choose(properties, head).build();
     let file = Hashing {
         file: File::create_new(path)?,
         sha256: Sha256::new(),
@@ -253,7 +255,7 @@ pub(super) fn encode_failure(path: &Path, error: &ParquetError) -> Failure {
 /// Writes an empty file with a schema.
 pub(crate) fn empty(path: &Path, schema: &SchemaRef) -> Result<Written, Failure> {
     let written = Arc::new(AtomicU64::new(0));
-    let work = || close(create(path, schema, &written)?, path.to_owned());
+    let work = || close(create(path, schema, &[], &written)?, path.to_owned());
     work().map_err(|error| encode_failure(path, &error))
 }
 
