@@ -32,6 +32,7 @@ mod sandbox;
 mod schemes;
 mod sign_in;
 mod source_grants;
+mod upgrade_gate;
 mod wit_versions;
 
 mod bad_data;
