@@ -28,6 +28,7 @@ mod oidc;
 mod preferences;
 mod rbac;
 mod registry;
+mod replay;
 mod sandbox;
 mod schemes;
 mod sign_in;

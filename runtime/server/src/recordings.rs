@@ -91,6 +91,10 @@ impl Executor for Recorded {
         }
         ended
     }
+
+    fn settle(&self) {
+        self.broker.settle();
+    }
 }
 
 fn folder(data_dir: &Path) -> PathBuf {
