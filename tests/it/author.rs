@@ -253,20 +253,27 @@ fn a_new_connector_in_javascript_builds_and_passes_as_it_is() {
     assert_skeleton_works("javascript");
 }
 
+#[test]
+fn a_new_connector_in_rust_builds_and_passes_as_it_is() {
+    assert_skeleton_works("rust");
+}
+
 #[track_caller]
 fn assert_skeleton_works(language: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mine = folder.path().join("mine");
     let built = folder.path().join("mine.wasm");
-    sluice_ok([
-        "connector",
-        "new",
-        "mine",
-        "--lang",
-        language,
-        "--dir",
-        mine.to_str().unwrap(),
-    ]);
+    let sdk = root().join("connectors-wasm/sdk");
+    let mut new = vec!["connector", "new", "mine", "--lang", language];
+    new.extend(["--dir", mine.to_str().unwrap()]);
+    if language == "rust" {
+        new.extend(["--sdk", sdk.to_str().unwrap()]);
+    }
+    sluice_ok(new);
+    if language == "rust" {
+        // The versions that this machine has; an author's machine fetches the newest.
+        std::fs::copy(root().join("Cargo.lock"), mine.join("Cargo.lock")).unwrap();
+    }
     sluice_ok([
         "connector",
         "build",
@@ -275,6 +282,34 @@ fn assert_skeleton_works(language: &str) {
         built.to_str().unwrap(),
     ]);
     assert_accepted(&built, &mine.join("recording.jsonl"));
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_the_command_that_installs_it() {
+    for (language, variable, command) in [
+        (
+            "python",
+            "SLUICE_COMPONENTIZE_PY",
+            "`python3 -m pip install componentize-py==",
+        ),
+        (
+            "javascript",
+            "SLUICE_COMPONENTIZE_JS",
+            "`npm install --global @bytecodealliance/componentize-js ",
+        ),
+    ] {
+        let mut build = sluice();
+        build
+            .env(variable, "/nowhere/tool")
+            .args(["connector", "build", "-o", "/dev/null"]);
+        let output = build.arg(example(language, "")).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("/nowhere/tool") && told.contains(command),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -85,6 +85,29 @@ fn the_search_decodes_published_rows_and_reads_answers() {
     );
 }
 
+#[test]
+fn the_search_reads_what_a_database_compresses() {
+    const FILL: &str = "import duckdb, sys
+database = duckdb.connect(sys.argv[1])
+database.execute('CREATE TABLE notes AS SELECT ? || (i % 500) AS note FROM range(100000) AS r(i)', [sys.argv[2]])";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.duckdb");
+    let python = crate::tidy::root().join(".tools/py/bin/python");
+    let mut fill = std::process::Command::new(python);
+    fill.args(["-c", FILL]).arg(&file).arg(CANARY);
+    assert!(fill.status().unwrap().success());
+    let leaks = Leaks::default();
+    leaks.guard(CANARY);
+    let found = leaks.search(folder.path(), "").join("\n");
+    assert!(
+        found.contains("a.duckdb, decoded, holds a credential, as it is"),
+        "{found}"
+    );
+    std::fs::write(&file, "no database").unwrap();
+    let found = leaks.search(folder.path(), "").join("\n");
+    assert!(found.contains("a.duckdb could not be searched"), "{found}");
+}
+
 /// A server with a credential that its runs need.
 fn with_credential(internet: &Internet) -> App {
     internet.handle("/orders.csv", |seen| {

@@ -28,10 +28,12 @@ mod oidc;
 mod preferences;
 mod rbac;
 mod registry;
+mod replay;
 mod sandbox;
 mod schemes;
 mod sign_in;
 mod source_grants;
+mod upgrade_gate;
 mod wit_versions;
 
 mod bad_data;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aho_corasick::AhoCorasick;
@@ -139,9 +140,39 @@ impl Search {
                 self.look(&place, &std::fs::read(&path).unwrap_or_default());
                 if place.ends_with(".parquet") {
                     self.look(&format!("{place}, decoded,"), rows(&path).as_bytes());
+                } else if place.ends_with(".duckdb") {
+                    self.look_into_tables(&place, &path);
                 }
             }
         }
+    }
+}
+
+impl Search {
+    /// What DuckDB compresses is not to be seen in its file.
+    fn look_into_tables(&mut self, place: &str, database: &Path) {
+        match values(database) {
+            Ok(values) => self.look(&format!("{place}, decoded,"), &values),
+            Err(why) => {
+                self.found
+                    .insert(format!("{place} could not be searched: {why}"));
+            }
+        }
+    }
+}
+
+/// Every value of every table of a database file.
+fn values(database: &Path) -> Result<Vec<u8>, String> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/py/bin/python");
+    let mut command = Command::new(python);
+    command.args(["-c", include_str!("leaks/database.py")]);
+    let output = command
+        .arg(database)
+        .output()
+        .map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
 

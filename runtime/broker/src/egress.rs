@@ -4,6 +4,7 @@
 //! in effect must allow it, the host's name is resolved once, every address is judged, and the
 //! connection goes to exactly those addresses. Then the credential is added, and an audit row written.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,17 +92,29 @@ pub(crate) struct Answer {
 
 /// The gate of one run.
 pub(crate) struct Egress {
-    gate: Gate,
+    line: Arc<Line>,
     credentials: Credentials,
-    resolver: Resolver,
-    clients: Clients,
     tokens: Arc<Tokens>,
     paces: Arc<Paces>,
+    tape: Tape,
+}
+
+/// The way from a run to the outside. An exchange of tokens has it too, and may outlive the run.
+pub(crate) struct Line {
+    gate: Gate,
+    resolver: Resolver,
+    clients: Clients,
     keeper: Arc<dyn Keeper>,
     timing: Timing,
     journal: Journal,
     stop: Stop,
-    tape: Tape,
+}
+
+impl Deref for Egress {
+    type Target = Line;
+    fn deref(&self) -> &Line {
+        &self.line
+    }
 }
 
 /// What a run's gate is made of.
@@ -121,16 +134,18 @@ pub(crate) struct Parts {
 impl Egress {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            gate: parts.gate,
+            line: Arc::new(Line {
+                gate: parts.gate,
+                resolver: Resolver::new(parts.lookup),
+                clients: parts.clients,
+                keeper: parts.keeper,
+                timing: parts.timing,
+                journal: parts.journal,
+                stop: parts.stop,
+            }),
             credentials: parts.credentials,
-            resolver: Resolver::new(parts.lookup),
-            clients: parts.clients,
             tokens: parts.tokens,
             paces: parts.paces,
-            keeper: parts.keeper,
-            timing: parts.timing,
-            journal: parts.journal,
-            stop: parts.stop,
             tape: Tape::Off,
         }
     }

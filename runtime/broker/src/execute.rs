@@ -25,7 +25,7 @@ use crate::redact::Redactor;
 use crate::runner::{Killer, Runner, component, verdict};
 use crate::session::{CursorBook, Requests, Session, SessionError, Writing};
 use crate::stop::Stop;
-use crate::tape::Tape;
+use crate::tape::{Chance, Tape};
 use crate::{Broker, compile as compiling};
 
 /// What the runner, which interrupts the component itself, gets beyond the wall-clock limit.
@@ -69,9 +69,6 @@ pub(crate) fn execute_with(
     let journal = Journal::new(job.observer.clone(), redactor, log_bytes);
     let telling = Background(broker.config.handle.spawn(journal.clone().tell_progress()));
     let stop = Stop::new(&job.cancel);
-    if let Some(recorder) = tape.recorder() {
-        recorder.begin(&job, journal.redactor());
-    }
     let result = shielded(|| run(broker, job, tape, &journal, &stop));
     drop(telling);
     journal.finish();
@@ -116,8 +113,12 @@ fn run(
     stop: &Stop,
 ) -> Result<Outcome, Ended> {
     let limits = job.capabilities.limits;
+    let chance = Chance::of(tape)?;
+    if let Some(recorder) = tape.recorder() {
+        recorder.begin(&job, &chance, journal.redactor());
+    }
     let (compiled, source) = (job.component.clone(), job.source.clone());
-    let session = session(broker, job, tape, journal, stop)?;
+    let session = session(broker, job, tape, &chance, journal, stop)?;
     let _place = place(broker, &source, journal, stop)?;
     journal.started();
     let component = component::sealed(&compiled)?;
@@ -144,6 +145,7 @@ fn session(
     broker: &Broker,
     job: Job,
     tape: &Tape,
+    chance: &Chance,
     journal: &Journal,
     stop: &Stop,
 ) -> Result<Session, Failure> {
@@ -184,6 +186,8 @@ fn session(
             memory_bytes: limits.memory_bytes,
             wall_seconds: limits.wall_seconds,
             cpu_seconds: limits.cpu_seconds,
+            random_seed: chance.random_seed,
+            clock_from: chance.clock_from,
         },
         required_walls: broker.config.required_walls.clone(),
         requests: Requests::new(egress, broker.config.handle.clone()),

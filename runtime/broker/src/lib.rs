@@ -149,4 +149,9 @@ impl Executor for Broker {
     fn execute(&self, job: Job) -> (Counts, Result<Outcome, Ended>) {
         execute::execute(self, job)
     }
+
+    /// Waits for exchanges of tokens whose runs have ended. Must not be called on a thread of the runtime's own.
+    fn settle(&self) {
+        self.config.handle.block_on(self.tokens.settled());
+    }
 }

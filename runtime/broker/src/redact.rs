@@ -12,7 +12,7 @@ use domain::{Digest, Failure, Secret};
 mod forms;
 
 /// What stands for a credential in texts. Says nothing of its length.
-const BLANK: &str = "[redacted]";
+pub(crate) const BLANK: &str = "[redacted]";
 
 /// Knows the credentials of one run in every form in which they usually come back, and the tokens that
 /// the host gets for them while the run goes on. Clones know what any of them learns; free of cost where
@@ -73,20 +73,28 @@ impl Redactor {
 
     /// A text without credentials.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(matcher) = self.matcher() else {
-            return Cow::Borrowed(text);
-        };
-        if !matcher.automaton.is_match(text) {
-            return Cow::Borrowed(text);
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(clean) => Cow::Owned(String::from_utf8_lossy(&clean).into_owned()),
         }
-        let mut clean = Vec::with_capacity(text.len());
+    }
+
+    /// Bytes without credentials.
+    pub(crate) fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(matcher) = self.matcher() else {
+            return Cow::Borrowed(bytes);
+        };
+        if !matcher.automaton.is_match(bytes) {
+            return Cow::Borrowed(bytes);
+        }
+        let mut clean = Vec::with_capacity(bytes.len());
         matcher
             .automaton
-            .replace_all_with_bytes(text.as_bytes(), &mut clean, |_, _, out| {
+            .replace_all_with_bytes(bytes, &mut clean, |_, _, out| {
                 out.extend_from_slice(BLANK.as_bytes());
                 true
             });
-        Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
+        Cow::Owned(clean)
     }
 
     /// Bytes as a text without credentials.

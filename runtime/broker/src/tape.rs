@@ -1,7 +1,9 @@
 //! Record and replay: what a run asked the outside and was answered, kept in a file, and answered from it without the
 //! network. Recording happens behind the redactor, so that no credential gets into one.
 
+mod chance;
 mod format;
+mod matching;
 mod player;
 mod recorder;
 #[cfg(test)]
@@ -11,6 +13,7 @@ pub use format::{Answered, Content, Exchange, Head, Recording, TapeError};
 pub use player::{Fault, Player};
 pub use recorder::Recorder;
 
+pub(crate) use chance::Chance;
 pub(crate) use recorder::BodyCopy;
 
 /// What a run's requests meet.

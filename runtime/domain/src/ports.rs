@@ -184,6 +184,9 @@ pub trait Executor: Send + Sync {
     /// Runs a job to its end, publishing what `sync` wrote. Blocks. The counts are what was counted
     /// until the end, whichever it was.
     fn execute(&self, job: Job) -> (Counts, Result<Outcome, Ended>);
+
+    /// Waits until what outlives its run is done, such as the storing of a new refresh token. Blocks.
+    fn settle(&self) {}
 }
 
 /// What the use-cases keep.

@@ -59,6 +59,11 @@ pub struct Start {
     pub wall_seconds: u64,
     /// Seconds of processor time until the runner is killed.
     pub cpu_seconds: u64,
+    /// What its random numbers follow from.
+    pub random_seed: [u8; 32],
+    /// What its wall clock shows first, in milliseconds since 1970, each look being a little later: in a replay. Otherwise
+    /// it shows the time.
+    pub clock_from: Option<u64>,
 }
 
 /// What the runner sends. The payload belongs to the message.

@@ -149,6 +149,7 @@ impl Ingest {
     /// Stops every run and waits until the last has ended. New ones are refused from here on.
     pub fn shutdown(&self) {
         self.runs.close();
+        self.ports.executor.settle();
     }
 }
 

@@ -129,11 +129,14 @@ impl Live {
     }
 
     fn push(&self, add: impl FnOnce(&mut Pending)) {
+        // What comes after the end, such as a token's exchange, finds nobody who would flush later.
+        let has_ended = lock(&self.run).state.is_final();
         let due = {
             let mut pending = lock(&self.pending);
             add(&mut pending);
             pending.lines.len() + pending.egress.len() >= FLUSH_AT
                 || pending.flushed.elapsed() >= FLUSH_AFTER
+                || has_ended
         };
         if due {
             self.flush();

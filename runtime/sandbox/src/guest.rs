@@ -14,7 +14,7 @@ use crate::bindings::sluice::connector::types;
 use crate::budget::Budget;
 use crate::link::{Broken, Link};
 use crate::stdio::Lines;
-use crate::{confine, engine, load, verdict};
+use crate::{chance, confine, engine, load, verdict};
 
 /// The most bytes that one host call may pass: the largest payload of the interface, and room for the texts beside it.
 const CALL_BYTES: usize = 8 << 20;
@@ -95,14 +95,14 @@ pub(crate) fn load_last_code(engine: &Engine) -> Result<Component, Failure> {
 }
 
 fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) -> Store<Guest> {
-    let wasi = WasiCtx::builder()
-        .stdout(lines.clone())
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(lines.clone())
         .stderr(lines.clone())
         .allow_tcp(false)
         .allow_udp(false)
         // Another thread could not be started.
-        .allow_blocking_current_thread(true)
-        .build();
+        .allow_blocking_current_thread(true);
+    chance::give(&mut wasi, start.random_seed, start.clock_from);
     let mut resources = ResourceTable::new();
     resources.set_max_capacity(RESOURCES);
     let guest = Guest {
@@ -111,7 +111,7 @@ fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) -> Store<Gu
         resources,
         budget: Budget::new(start.memory_bytes),
         last_error: None,
-        wasi,
+        wasi: wasi.build(),
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.budget);

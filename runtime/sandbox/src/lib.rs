@@ -7,6 +7,7 @@ pub mod artifact;
 
 mod bindings;
 mod budget;
+mod chance;
 mod compile;
 mod confine;
 mod engine;

@@ -33,4 +33,5 @@ pub(crate) mod sources;
 pub(crate) mod sync;
 pub(crate) mod telegram;
 pub(crate) mod tokens;
+pub(crate) mod upkeep;
 pub(crate) mod users;

@@ -12,6 +12,7 @@ use warehouse::{Catalog, State, Warehouse};
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::TokenKeys;
+use crate::comparisons::Comparisons;
 use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::credentials::CredentialStore;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) ingest: Arc<Ingest>,
     /// Connector files.
     pub(crate) components: Arc<ComponentStore>,
+    /// Compares their versions, and moves sources that are the host's to move.
+    pub(crate) comparisons: Comparisons,
     /// What admins entered.
     pub(crate) credentials: Arc<CredentialStore>,
     /// Signs and checks tokens.

@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod author;
 mod cli;
+mod comparisons;
 mod components;
 mod config;
 mod control;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use domain::{Capabilities, Digest, Failure, Move, MoveKind, Pin, Source, SourceName, Version};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 use warehouse::{AuditEntry, StateError, Upgrade, Warehouse};
 
 use crate::api::sources::{find, find_version, on};
@@ -48,6 +49,46 @@ impl Standing {
     }
 }
 
+/// Who moves a source.
+pub(crate) enum Mover<'a> {
+    /// An admin.
+    Admin(&'a By),
+    /// The host, as an admin decided, after a comparison in which the versions agreed.
+    Host {
+        decided_by: Option<Uuid>,
+        comparison: Uuid,
+    },
+}
+
+impl Mover<'_> {
+    fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::Admin(by) => Some(by.user),
+            Self::Host { decided_by, .. } => *decided_by,
+        }
+    }
+
+    fn moving(&self, source: &Source, to: &Version) -> AuditEntry {
+        let mut what = json!({"from": source.version, "to": to.digest});
+        match self {
+            Self::Admin(by) => by.entry_with("source.upgrade", on(&source.name), what),
+            Self::Host {
+                decided_by,
+                comparison,
+            } => {
+                what["comparison"] = json!(comparison);
+                AuditEntry {
+                    user: *decided_by,
+                    resource: Some(on(&source.name)),
+                    params: what,
+                    result: Some("ok".into()),
+                    ..AuditEntry::new("source.upgrade")
+                }
+            }
+        }
+    }
+}
+
 /// How a move ended.
 pub(crate) enum Moved {
     /// The source is at the version.
@@ -80,7 +121,7 @@ pub(crate) fn upgrade(
     let requested = ingest::plan(&version.manifest, &source.settings)?;
     let missing = requested.beyond(&source.granted);
     if missing.is_empty() {
-        return change(app, by, &source, &version, None);
+        return change(app, &Mover::Admin(by), &source, &version, None);
     }
     trusted(&version)?;
     let planned = planned(by, &source, version.digest, MoveKind::Upgrade);
@@ -104,7 +145,14 @@ pub(crate) fn grant(
     let granted = grant.unwrap_or_else(|| source.granted.and(&standing.requested));
     let granted = ingest::check_grant(&standing.requested, granted)?;
     if standing.waiting {
-        return change(app, by, &source, &standing.version, Some(&granted));
+        let more = (&granted, granting(by, &source, &granted));
+        return change(
+            app,
+            &Mover::Admin(by),
+            &source,
+            &standing.version,
+            Some(more),
+        );
     }
     let entry = granting(by, &source, &granted);
     app.state().set_granted(&source.name, &granted, &entry)?;
@@ -120,29 +168,26 @@ pub(crate) fn refuse(app: &App, by: &By, name: &SourceName) -> ApiResult<()> {
         .delete_move(&source.name, MoveKind::Upgrade, &with(entry, "refused"))?)
 }
 
-fn change(
+/// Moves a source now; with `granted` it may do that from then on, with the entry that says so.
+pub(crate) fn change(
     app: &App,
-    by: &By,
+    mover: &Mover<'_>,
     source: &Source,
     to: &Version,
-    granted: Option<&Capabilities>,
+    granted: Option<(&Capabilities, AuditEntry)>,
 ) -> ApiResult<Moved> {
     trusted(to)?;
     let _hold = app.ingest.hold(&source.name)?;
     let mark = app.warehouse.extracts.mark(&source.name)?;
-    let what = json!({"from": source.version, "to": to.digest});
-    let moved = by.entry_with("source.upgrade", on(&source.name), what);
-    let entries: Vec<_> = granted
-        .map(|granted| granting(by, source, granted))
-        .into_iter()
-        .chain([moved])
-        .collect();
+    let (granted, granting) = granted.unzip();
+    let moved = mover.moving(source, to);
+    let entries: Vec<_> = granting.into_iter().chain([moved]).collect();
     let upgrade = Upgrade {
         source,
         to: to.digest,
         granted,
         mark: &mark,
-        by: by.user,
+        by: mover.user(),
     };
     match app.state().upgrade_source(&upgrade, &entries) {
         Ok(()) => Ok(Moved::Now(to.digest)),

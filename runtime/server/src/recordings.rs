@@ -11,51 +11,89 @@ use broker::Broker;
 use broker::tape::{Recorder, Recording, Tape};
 use domain::ports::{Ended, Executor, Job, Outcome};
 use domain::run::Counts;
-use domain::{Operation, RunId, SourceName};
+use domain::{Operation, Policy, RunId, SourceName};
+use warehouse::State;
+
+/// Below the folder of recordings, which no source can be named like: where replays write.
+const TRIALS: &str = ".trials";
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caps {
+    /// Recordings of a source about which nothing else was decided.
+    pub(crate) of_source: usize,
+    /// Bytes of all together.
+    pub(crate) bytes: u64,
+}
 
 /// The broker, with a recorder that listens to syncs.
 #[derive(Debug)]
 pub(crate) struct Recorded {
     broker: Arc<Broker>,
+    state: Arc<State>,
     folder: PathBuf,
-    keep: usize,
+    caps: Caps,
 }
 
 impl Recorded {
-    /// Keeps so many recordings of each source below a data folder; with 0 nothing is recorded.
-    pub(crate) fn new(broker: Arc<Broker>, data_dir: &Path, keep: usize) -> Self {
+    /// Keeps recordings below a data folder.
+    pub(crate) fn new(broker: Arc<Broker>, state: Arc<State>, data_dir: &Path, caps: Caps) -> Self {
         Self {
             broker,
+            state,
             folder: folder(data_dir),
-            keep,
+            caps,
         }
+    }
+
+    /// How many recordings of a source are kept.
+    fn keep(&self, source: &SourceName) -> usize {
+        let policy = self.state.policy(source).unwrap_or_else(|error| {
+            tracing::warn!(%source, %error, "what holds for the source could not be read");
+            Policy::default()
+        });
+        let kept = policy.recordings.map(|kept| kept as usize);
+        kept.unwrap_or(self.caps.of_source)
+    }
+
+    fn save(
+        &self,
+        source: &SourceName,
+        run: RunId,
+        recording: &Recording,
+        keep: usize,
+    ) -> io::Result<()> {
+        save(&self.folder.join(source.as_str()), run, recording, keep)?;
+        shrink(&self.folder, self.caps.bytes)
     }
 }
 
 impl Executor for Recorded {
     fn execute(&self, job: Job) -> (Counts, Result<Outcome, Ended>) {
-        if self.keep == 0 || job.operation != Operation::Sync {
+        let keep = match job.operation {
+            Operation::Sync => self.keep(&job.source),
+            _ => 0,
+        };
+        if keep == 0 {
             return self.broker.execute(job);
         }
         let (source, run) = (job.source.clone(), job.run);
         let recorder = Recorder::new();
-        let ended = self
-            .broker
-            .execute_with(job, &Tape::Record(recorder.clone()));
+        let tape = Tape::Record(recorder.clone());
+        let ended = self.broker.execute_with(job, &tape);
         let kept = recorder.finish();
         let Some(recording) = kept.filter(|_| ended.1.is_ok()) else {
             return ended;
         };
         // A run that worked has worked, recorded or not.
-        if let Err(error) = save(
-            &self.folder.join(source.as_str()),
-            run,
-            &recording,
-            self.keep,
-        ) {
+        if let Err(error) = self.save(&source, run, &recording, keep) {
             tracing::warn!(%source, %run, %error, "the run's recording could not be kept");
         }
         ended
+    }
+
+    fn settle(&self) {
+        self.broker.settle();
     }
 }
 
@@ -63,12 +101,15 @@ fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("recordings")
 }
 
-/// Writes a recording for the owner alone, since it holds what services answered, and removes those beyond the last.
+/// A folder for the owner alone: it holds what services answered.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut folders = fs::DirBuilder::new();
+    folders.recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a recording, and removes those beyond the last.
 fn save(folder: &Path, run: RunId, recording: &Recording, keep: usize) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    make(folder)?;
     // A source runs once at a time: what lies there half-written is of a server that died.
     remove(&files(folder, "partial")?)?;
     let partial = folder.join(format!("{run}.partial"));
@@ -85,16 +126,55 @@ fn save(folder: &Path, run: RunId, recording: &Recording, keep: usize) -> io::Re
     remove(kept.get(keep..).unwrap_or_default())
 }
 
+/// Removes the oldest recordings of all sources, until the rest have no more bytes than this.
+fn shrink(folder: &Path, most: u64) -> io::Result<()> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with(TRIALS) {
+            all.extend(files(&path, "jsonl")?);
+        }
+    }
+    // Runs are named by their time, so the names tell the age across sources.
+    all.sort_by(|one, other| other.file_name().cmp(&one.file_name()));
+    let mut sum = 0_u64;
+    let mut is_kept = |file: &PathBuf| {
+        sum += file.metadata().map_or(0, |found| found.len());
+        sum <= most
+    };
+    let kept = all.iter().take_while(|file| is_kept(file)).count();
+    remove(all.get(kept..).unwrap_or_default())
+}
+
+/// What another run's end removed first is gone all the same.
 fn remove(files: &[PathBuf]) -> io::Result<()> {
-    files.iter().try_for_each(fs::remove_file)
+    files
+        .iter()
+        .try_for_each(|file| gone(fs::remove_file(file)))
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Where replays write, below a data folder.
+pub(crate) fn trials(data_dir: &Path) -> io::Result<PathBuf> {
+    let place = folder(data_dir).join(TRIALS);
+    make(&place)?;
+    Ok(place)
+}
+
+/// Removes what replays left that were cut off.
+pub(crate) fn clear_trials(data_dir: &Path) -> io::Result<()> {
+    gone(fs::remove_dir_all(folder(data_dir).join(TRIALS)))
 }
 
 /// Removes what was recorded of a source that is gone.
 pub(crate) fn forget(data_dir: &Path, source: &SourceName) -> io::Result<()> {
-    match fs::remove_dir_all(folder(data_dir).join(source.as_str())) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    gone(fs::remove_dir_all(folder(data_dir).join(source.as_str())))
 }
 
 /// The files of a source's recordings below a data folder, newest first.
@@ -157,5 +237,27 @@ mod tests {
         forget(data.path(), &source).unwrap();
         assert!(!place.exists());
         forget(data.path(), &source).unwrap();
+    }
+
+    #[test]
+    fn the_oldest_recordings_of_all_sources_go_first() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = folder(data.path());
+        let write = |source: &str, name: &str| {
+            make(&folder.join(source)).unwrap();
+            let file = folder.join(source).join(name);
+            fs::write(&file, [0; 100]).unwrap();
+            file
+        };
+        let old = write("shop", "1.jsonl");
+        let kept = [write("crm", "2.jsonl"), write("shop", "3.jsonl")];
+        let other = write(TRIALS, "0.jsonl");
+        shrink(&folder, 250).unwrap();
+        assert!(!old.exists() && other.exists());
+        assert!(kept.iter().all(|file| file.exists()));
+        shrink(&folder, 99).unwrap();
+        assert!(!kept.iter().any(|file| file.exists()));
+        clear_trials(data.path()).unwrap();
+        assert!(!other.exists());
     }
 }

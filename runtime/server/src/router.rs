@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
     knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, registry,
-    runs, sessions, shapes, signin, sources, sync, tokens, users,
+    runs, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -83,6 +83,9 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(lifecycle::rollback_source))
         .routes(routes!(lifecycle::list_pins))
+        .routes(routes!(upkeep::get_policy, upkeep::put_policy))
+        .routes(routes!(upkeep::list_comparisons, upkeep::create_comparison))
+        .routes(routes!(upkeep::get_comparison))
         .routes(routes!(lifecycle::enable_source))
         .routes(routes!(lifecycle::disable_source))
         .routes(routes!(runs::start_run))

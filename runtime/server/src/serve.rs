@@ -23,6 +23,7 @@ use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
+use crate::comparisons::{self, Comparisons};
 use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::control;
@@ -87,9 +88,10 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         store: Arc::new(CountedStore::new(warehouse.state.clone(), metrics.clone())),
         extracts: Arc::new(warehouse.extracts.clone()),
         executor: Arc::new(Recorded::new(
-            broker,
+            broker.clone(),
+            warehouse.state.clone(),
             warehouse.paths.root(),
-            config.runs.keep_recordings,
+            config.runs.recordings(),
         )),
         components: components.clone(),
         credentials: credentials.clone(),
@@ -113,6 +115,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         warehouse,
         ingest,
         components,
+        comparisons: Comparisons::new(broker),
         credentials,
         tokens,
         pages,
@@ -212,6 +215,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let url = url(app, address);
     let _ = app.url.set(url.clone());
     first::announce(app)?;
+    let comparing = comparisons::start(app).map_err(failed)?;
     let housekeeping = tokio::spawn(housekeeping::keep(app.clone()));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let timeout = app.config.http.header_read_timeout();
@@ -231,7 +235,12 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     tracing::info!("stopping: no new requests, runs are cancelled");
     let _ = stop.send(());
     let ingest = app.ingest.clone();
-    let runs = tokio::task::spawn_blocking(move || ingest.shutdown());
+    app.comparisons.close();
+    let runs = tokio::task::spawn_blocking(move || {
+        ingest.shutdown();
+        // It was told to end; that it panicked is in the log.
+        comparing.map(std::thread::JoinHandle::join)
+    });
     let grace = app.config.http.shutdown_grace();
     let control = async {
         if let Some(control) = control {

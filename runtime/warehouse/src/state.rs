@@ -29,6 +29,7 @@ mod row;
 mod runs;
 mod sources;
 mod tokens;
+mod upkeep;
 mod users;
 mod versions;
 

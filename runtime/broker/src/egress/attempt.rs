@@ -13,7 +13,7 @@ use url::Url;
 use super::pace::Turns;
 use super::redirect::Hop;
 use super::tokens::Used;
-use super::{Egress, client};
+use super::{Egress, Line, client};
 
 /// The most bytes of a host or path in the audit.
 const MAX_AUDIT_TEXT: usize = 1 << 10;
@@ -109,32 +109,6 @@ impl Egress {
         outcome
     }
 
-    /// A row of the audit about an attempt that has ended.
-    pub(super) fn write_down(
-        &self,
-        method: &Method,
-        url: &Url,
-        note: &Note,
-        outcome: Result<&Response, &Miss>,
-    ) {
-        let (decision, status) = match outcome {
-            Ok(response) => ("sent", Some(response.status().as_u16())),
-            Err(miss) => (miss.decision.as_str(), None),
-        };
-        let refused = outcome.err().and_then(|miss| miss.address);
-        let milliseconds = note.started.elapsed().as_millis();
-        self.journal.egress(&EgressRow {
-            at: note.at,
-            decision: decision.to_owned(),
-            host: self.audit_text(url.host_str().unwrap_or_default()),
-            address: refused.or(note.dialled),
-            method: method.to_string(),
-            path: self.audit_text(url.path()),
-            status,
-            milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
-        });
-    }
-
     async fn dial(&self, hop: &Hop, deadline: Instant, note: &mut Note) -> Result<Sent, Miss> {
         self.gate.admit(&hop.url)?;
         // Nothing leaves the machine, so there is nothing to pace and no credential to add.
@@ -161,6 +135,34 @@ impl Egress {
             tokens,
             turns,
         })
+    }
+}
+
+impl Line {
+    /// A row of the audit about an attempt that has ended.
+    pub(super) fn write_down(
+        &self,
+        method: &Method,
+        url: &Url,
+        note: &Note,
+        outcome: Result<&Response, &Miss>,
+    ) {
+        let (decision, status) = match outcome {
+            Ok(response) => ("sent", Some(response.status().as_u16())),
+            Err(miss) => (miss.decision.as_str(), None),
+        };
+        let refused = outcome.err().and_then(|miss| miss.address);
+        let milliseconds = note.started.elapsed().as_millis();
+        self.journal.egress(&EgressRow {
+            at: note.at,
+            decision: decision.to_owned(),
+            host: self.audit_text(url.host_str().unwrap_or_default()),
+            address: refused.or(note.dialled),
+            method: method.to_string(),
+            path: self.audit_text(url.path()),
+            status,
+            milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
+        });
     }
 
     /// Takes a request that may be sent to where it goes, if the address may be dialled.

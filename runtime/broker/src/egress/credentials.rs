@@ -2,6 +2,7 @@
 //! the component wrote.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +32,7 @@ pub(super) enum Way {
     /// As a parameter of the query.
     Query(String, Secret),
     /// As the token that the host gets for it.
-    Token(Box<Exchange>),
+    Token(Arc<Exchange>),
 }
 
 /// The credentials of one run, ready to be added.
@@ -151,7 +152,7 @@ fn way(binding: &SlotBinding, value: &Secret) -> Result<Option<Way>, Failure> {
         },
         Scheme::Query { parameter } => Way::Query(parameter.clone(), value.clone()),
         Scheme::Hmac(_) => return Ok(None),
-        scheme => Way::Token(Box::new(Exchange::new(slot, scheme, value)?)),
+        scheme => Way::Token(Arc::new(Exchange::new(slot, scheme, value)?)),
     }))
 }
 

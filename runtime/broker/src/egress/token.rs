@@ -1,6 +1,7 @@
 //! What the credentials add to a request, tokens included: those are had from their endpoint by the same
 //! steps that every request takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Digest, Failure, Secret};
@@ -13,16 +14,13 @@ use super::attempt::{Miss, Note};
 use super::credentials::{Dress, Slot, Way, header_value};
 use super::exchange::{Asking, Exchange, Given};
 use super::retry::Tries;
-use super::tokens::{Held, Used};
-use super::{Egress, Level};
+use super::tokens::{Held, Place, Used};
+use super::{Egress, Level, Line};
 
 /// The most bytes of a token endpoint's answer.
 const MAX_ANSWER: usize = 64 << 10;
 /// The longest that an exchange takes, retries included.
-const LONGEST: Duration = Duration::from_secs(60);
-/// How much longer than its run an exchange may take: its answer may hold a new refresh token, and
-/// the old one may be void already.
-const GRACE: Duration = Duration::from_millis(800);
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 
 impl Egress {
     /// What the slots that are bound to a URL add to a request to it.
@@ -52,25 +50,49 @@ impl Egress {
         Ok((dress, tokens))
     }
 
-    fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Result<(), Failure> {
-        let learnt = self.journal.redactor().learn(secrets);
-        learnt.map_err(|error| Failure::bug(format!("a token cannot be redacted: {error}")))
-    }
-
     /// The token in use, or a new one. Whoever comes meanwhile waits for it.
-    async fn token(&self, exchange: &Exchange, deadline: Instant) -> Result<Used, Failure> {
+    async fn token(&self, exchange: &Arc<Exchange>, deadline: Instant) -> Result<Used, Failure> {
         let place = self.tokens.place(self.gate.source(), &exchange.slot);
-        let turn = self.bounded(deadline, Duration::ZERO, place.lock()).await;
+        let turn = place.clone().lock_owned();
+        let turn = self.bounded(deadline, Duration::ZERO, turn).await;
         let mut held = turn.map_err(|miss| miss.failure)?;
         held.adopt(exchange.origin);
         if let Some(used) = held.fresh(&place) {
             return Ok(used);
         }
+        let under_way = self.tokens.exchanging().await;
+        let (line, exchange) = (self.line.clone(), exchange.clone());
+        // On a task of its own: the answer may hold a new refresh token, and the old one may be void already. So it is
+        // waited for and kept even where the run, and whoever waits for it here, has ended.
+        let renewal = tokio::spawn(async move {
+            let _under_way = under_way;
+            line.renew(&exchange, &place, &mut held).await
+        });
+        let renewed = self.bounded(deadline, Duration::ZERO, renewal).await;
+        renewed
+            .map_err(|miss| miss.failure)?
+            .unwrap_or_else(|error| Err(Failure::bug(format!("a token could not be had: {error}"))))
+    }
+}
+
+impl Line {
+    fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Result<(), Failure> {
+        let learnt = self.journal.redactor().learn(secrets);
+        learnt.map_err(|error| Failure::bug(format!("a token cannot be redacted: {error}")))
+    }
+
+    /// Gets a new token, and keeps what came with it.
+    async fn renew(
+        &self,
+        exchange: &Exchange,
+        place: &Place,
+        held: &mut Held,
+    ) -> Result<Used, Failure> {
         let asking = exchange.ask(held.newer.as_ref())?;
         self.learn(&asking.secrets)?;
         let given = self.exchange(exchange, &asking).await?;
         self.learn([&given.token])?;
-        self.take_refresh_token(exchange, &given, &mut held).await?;
+        self.take_refresh_token(exchange, &given, held).await?;
         self.journal.log(
             Level::Debug,
             &format!(
@@ -80,7 +102,7 @@ impl Egress {
                 given.seconds
             ),
         );
-        Ok(held.keep(&place, &given))
+        Ok(held.keep(place, &given))
     }
 
     /// Keeps the refresh token that took the place of the one that was used, before anything else can
@@ -119,6 +141,9 @@ impl Egress {
 
     /// This run goes on with what it has; the next start of the server would not.
     fn complain(&self, exchange: &Exchange, error: &dyn std::fmt::Display) {
+        let source = self.gate.source();
+        // The run, whose log says it too, may have ended.
+        tracing::error!(%source, slot = %exchange.slot, %error, "a new refresh token could not be stored");
         self.journal.log(
             Level::Error,
             &format!(
@@ -157,7 +182,7 @@ impl Egress {
         *request.headers_mut() = headers(asking.authorization.clone());
         *request.body_mut() = Some(asking.body.expose().to_vec().into());
         let mut note = Note::new();
-        let outcome = self.carry(request, deadline, GRACE, &mut note).await;
+        let outcome = self.carry(request, deadline, LONGEST, &mut note).await;
         self.write_down(&Method::POST, url, &note, outcome.as_ref());
         outcome
     }
@@ -174,7 +199,7 @@ impl Egress {
             }
             Ok(Secret::new(body))
         };
-        let read = self.bounded(deadline, GRACE, read).await;
+        let read = self.bounded(deadline, LONGEST, read).await;
         read.map_err(|miss| miss.failure)?
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::credential::RefreshGrant;
 use domain::{Digest, Secret, SlotName, SourceName};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, OwnedRwLockReadGuard, RwLock};
 use tokio::time::Instant;
 
 use super::exchange::Given;
@@ -23,6 +23,8 @@ const MOST_ORIGINS: usize = 16;
 #[derive(Default)]
 pub(crate) struct Tokens {
     places: Mutex<HashMap<(SourceName, SlotName), Place>>,
+    /// Read by each exchange that is under way.
+    exchanges: Arc<RwLock<()>>,
 }
 
 /// The token of one slot; held by whoever gets a new one.
@@ -58,6 +60,19 @@ impl Tokens {
             .entry((source.clone(), slot.clone()))
             .or_default()
             .clone()
+    }
+}
+
+impl Tokens {
+    /// Says that an exchange is under way, as long as the answer lives.
+    pub(super) async fn exchanging(&self) -> OwnedRwLockReadGuard<()> {
+        self.exchanges.clone().read_owned().await
+    }
+
+    /// Waits until none is, for as long as one may take.
+    pub(crate) async fn settled(&self) {
+        // One that takes longer has been given up by its own limit.
+        let _ = tokio::time::timeout(super::token::LONGEST, self.exchanges.write()).await;
     }
 }
 

@@ -117,6 +117,8 @@ impl Scene {
                 memory_bytes: limits.memory_bytes,
                 wall_seconds: limits.wall_seconds,
                 cpu_seconds: limits.cpu_seconds,
+                random_seed: [7; 32],
+                clock_from: None,
             },
             required_walls: self.required_walls.clone(),
             requests: Requests::new(egress, runtime().handle().clone()),

@@ -9,7 +9,6 @@ use domain::ports::Cursors;
 use domain::{Failure, Operation, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// The version of the form that is written, and the only one that is read.
@@ -57,9 +56,12 @@ pub struct Head {
     /// The cursors at its start, by table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cursors: BTreeMap<String, Content>,
-    /// When it began.
+    /// When it began; a replay's wall clock begins there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<jiff::Timestamp>,
+    /// What its random numbers followed from: 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_seed: Option<String>,
 }
 
 fn sync() -> Operation {
@@ -76,7 +78,14 @@ impl Head {
             tables: Vec::new(),
             cursors: BTreeMap::new(),
             recorded_at: None,
+            random_seed: None,
         }
+    }
+
+    /// What the random numbers followed from; nothing where it is not there, or cannot be read.
+    pub(super) fn seed(&self) -> Option<[u8; 32]> {
+        let digits = self.random_seed.as_ref()?;
+        hex::decode(digits).ok()?.try_into().ok()
     }
 
     /// The cursors as a run takes them.
@@ -90,7 +99,7 @@ impl Head {
 
 /// Bytes as they stand in a line: text, `{"json": …}`, or `{"base64": "…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Content {
     /// UTF-8.
     Text(String),
@@ -154,14 +163,14 @@ impl Content {
 
 /// A request and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Fields")]
 pub struct Exchange {
     /// The method in upper case.
-    #[serde(default = "get")]
     pub method: String,
-    /// The URL, without what the host added.
+    /// The URL, without what the host added and without credentials.
     pub url: String,
-    /// The sha256 of the request's body, where there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The sha256 of the request's body without credentials, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body_sha256: Option<String>,
     /// What came of it.
     #[serde(flatten)]
@@ -172,8 +181,52 @@ fn get() -> String {
     "GET".into()
 }
 
+/// A request's line as it is read: with every field that may be there, so that a misspelt one is noticed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    #[serde(default = "get")]
+    method: String,
+    url: String,
+    body_sha256: Option<String>,
+    status: Option<u16>,
+    headers: Option<Vec<(String, String)>>,
+    body: Option<Content>,
+    cut: Option<bool>,
+    failure: Option<Failure>,
+}
+
+impl TryFrom<Fields> for Exchange {
+    type Error = &'static str;
+
+    fn try_from(line: Fields) -> Result<Self, Self::Error> {
+        let answer = match (line.status, line.failure) {
+            (Some(status), None) => Answered::Response {
+                status,
+                headers: line.headers.unwrap_or_default(),
+                body: line.body.unwrap_or_default(),
+                cut: line.cut.unwrap_or_default(),
+            },
+            (None, Some(failure)) => {
+                if line.headers.is_some() || line.body.is_some() || line.cut.is_some() {
+                    return Err("a request that failed has no `headers`, `body` or `cut`");
+                }
+                Answered::Failed { failure }
+            }
+            (None, None) => return Err("there is neither a `status` nor a `failure`"),
+            (Some(_), Some(_)) => return Err("there is both a `status` and a `failure`"),
+        };
+        Ok(Self {
+            method: line.method,
+            url: line.url,
+            body_sha256: line.body_sha256,
+            answer,
+        })
+    }
+}
+
 /// What came of a request, redirects and retries included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answered {
     /// An answer.
@@ -181,13 +234,12 @@ pub enum Answered {
         /// The status code.
         status: u16,
         /// Header lines, without credentials.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         headers: Vec<(String, String)>,
         /// The body as far as it was read, decompressed and without credentials.
-        #[serde(default)]
         body: Content,
         /// Whether the body went on beyond what a recording keeps.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         cut: bool,
     },
     /// None.
@@ -195,26 +247,6 @@ pub enum Answered {
         /// Why.
         failure: Failure,
     },
-}
-
-impl Exchange {
-    /// What a request is found by.
-    pub(crate) fn key(&self) -> Key {
-        (
-            self.method.clone(),
-            self.url.clone(),
-            self.body_sha256.clone(),
-        )
-    }
-}
-
-/// Method, URL and digest of the body.
-pub(crate) type Key = (String, String, Option<String>);
-
-/// The digest of a request's body.
-pub(crate) fn digest(body: Option<&[u8]>) -> Option<String> {
-    body.filter(|body| !body.is_empty())
-        .map(|body| hex::encode(Sha256::digest(body)))
 }
 
 /// A run's requests and answers.
@@ -243,6 +275,12 @@ impl Recording {
         let head: Head = line(number, first)?;
         if head.sluice_recording != VERSION {
             return Err(TapeError::Version(head.sluice_recording));
+        }
+        if head.random_seed.is_some() && head.seed().is_none() {
+            return Err(TapeError::Line {
+                line: number + 1,
+                reason: "`random_seed` is 64 hexadecimal digits".into(),
+            });
         }
         let exchanges = lines
             .map(|(number, text)| line(number, text))

@@ -1,14 +1,16 @@
 //! Answers a run's requests from a recording, with the failures that a test wants of the service.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Cancel, Failure};
 use futures_util::stream;
 use reqwest::{Body, Response};
 
-use super::format::{Answered, Exchange, Key, Recording, digest};
+use super::chance::Chance;
+use super::format::{Answered, Exchange, Recording};
+use super::matching::{Answers, digest};
 use crate::egress::Request;
+use crate::redact::Redactor;
 
 /// What a service does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +23,16 @@ pub struct Fault {
 
 /// A recording as the outside. Shared by its clones.
 ///
-/// A request is found by its method, its URL and the digest of its body. Equal requests get their answers in the order
+/// A request is found by its method, its URL and the digest of its body, where what the redactor left blank in the
+/// recording may be any text now. Equal requests get their answers in the order
 /// of the recording, and the last one again where there are more of them. A request that is not there fails.
 #[derive(Debug, Clone)]
 pub struct Player(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    answers: BTreeMap<Key, VecDeque<Exchange>>,
+    answers: Vec<Answers>,
+    chance: Chance,
     /// The answer to the request that is under way. One is at a time.
     current: Option<Exchange>,
     asked: Vec<String>,
@@ -41,13 +45,15 @@ struct State {
 impl Player {
     /// Plays a recording from its beginning.
     pub fn new(recording: &Recording) -> Self {
-        let mut answers: BTreeMap<Key, VecDeque<Exchange>> = BTreeMap::new();
-        for exchange in &recording.exchanges {
-            let key = exchange.key();
-            answers.entry(key).or_default().push_back(exchange.clone());
-        }
+        let head = &recording.head;
+        let recorded_at = head.recorded_at.map(jiff::Timestamp::as_millisecond);
+        let chance = Chance {
+            random_seed: head.seed().unwrap_or_default(),
+            clock_from: recorded_at.and_then(|at| u64::try_from(at).ok()),
+        };
         Self(Arc::new(Mutex::new(State {
-            answers,
+            answers: Answers::sorted(&recording.exchanges),
+            chance,
             current: None,
             asked: Vec::new(),
             missing: Vec::new(),
@@ -86,23 +92,18 @@ impl Player {
         self.state().attempts
     }
 
+    /// What the recorded run did not get from its requests.
+    pub(crate) fn chance(&self) -> Chance {
+        self.state().chance
+    }
+
     /// Looks a component's request up.
     pub(crate) fn asked_for(&self, request: &Request) {
-        let key = (
-            request.method.to_string(),
-            request.url.clone(),
-            digest(request.body.as_deref()),
-        );
+        let (method, url) = (request.method.as_str(), &request.url);
+        let body = digest(request.body.as_deref(), &Redactor::default());
         let mut state = self.state();
-        state.asked.push(format!("{} {}", key.0, key.1));
-        let found = state.answers.get_mut(&key).and_then(|answers| {
-            if answers.len() > 1 {
-                answers.pop_front()
-            } else {
-                answers.front().cloned()
-            }
-        });
-        state.current = found;
+        state.asked.push(format!("{method} {url}"));
+        state.current = Answers::next(&mut state.answers, method, url, body.as_deref());
     }
 
     /// The answer to an attempt that the gate admitted.

@@ -6,7 +6,9 @@ use domain::Failure;
 use domain::ports::Job;
 use serde_json::Value;
 
-use super::format::{Answered, Content, Exchange, Head, Recording, digest};
+use super::chance::Chance;
+use super::format::{Answered, Content, Exchange, Head, Recording};
+use super::matching::digest;
 use crate::redact::Redactor;
 
 /// The most bytes of a body that are kept.
@@ -60,7 +62,7 @@ impl Recorder {
         })
     }
 
-    pub(crate) fn begin(&self, job: &Job, redactor: &Redactor) {
+    pub(crate) fn begin(&self, job: &Job, chance: &Chance, redactor: &Redactor) {
         let settings = redactor.text(&job.settings.to_string()).into_owned();
         let cursors = job.cursors.iter();
         let cursors = cursors.map(|(table, cursor)| (table.clone(), Content::of(cursor.clone())));
@@ -68,6 +70,7 @@ impl Recorder {
             tables: job.tables.clone(),
             cursors: cursors.collect(),
             recorded_at: Some(jiff::Timestamp::now()),
+            random_seed: Some(hex::encode(chance.random_seed)),
             ..Head::new(
                 job.operation,
                 serde_json::from_str(&settings).unwrap_or(Value::Null),
@@ -86,7 +89,7 @@ impl Recorder {
             recorder: self.clone(),
             method: request.method.to_string(),
             url: redactor.text(&request.url).into_owned(),
-            body_sha256: digest(request.body.as_deref()),
+            body_sha256: digest(request.body.as_deref(), redactor),
         }
     }
 

@@ -40,6 +40,39 @@ fn a_recording_that_cannot_be_used_says_where_and_why() {
     assert!(error(r#"{"sluice_recording":2}"#).contains("version 2"));
     assert!(error("{\"sluice_recording\":1}\n\n{\"status\":200}").starts_with("line 3 "));
     assert!(error("no").starts_with("line 1 "));
+    let head = r#"{"sluice_recording":1}"#;
+    for (line, named) in [
+        (r#"{"url":"https://a.org","statsu":200}"#, "`statsu`"),
+        (
+            r#"{"url":"https://a.org","status":200,"boddy":"x"}"#,
+            "`boddy`",
+        ),
+        (
+            r#"{"url":"https://a.org","status":200,"body":{"jsn":1}}"#,
+            "Content",
+        ),
+        (
+            r#"{"url":"https://a.org","status":200,"body":{"json":1,"base64":""}}"#,
+            "Content",
+        ),
+        (r#"{"url":"https://a.org"}"#, "`status`"),
+        (
+            r#"{"url":"https://a.org","status":200,"failure":{"kind":"bug","message":"x"}}"#,
+            "both",
+        ),
+        (
+            r#"{"url":"https://a.org","cut":true,"failure":{"kind":"bug","message":"x"}}"#,
+            "`cut`",
+        ),
+    ] {
+        let told = error(&format!("{head}\n\n{line}"));
+        assert!(
+            told.starts_with("line 3 ") && told.contains(named),
+            "{line}: {told}"
+        );
+    }
+    assert!(error(r#"{"sluice_recording":1,"setings":{}}"#).contains("`setings`"));
+    assert!(error(r#"{"sluice_recording":1,"random_seed":"7"}"#).contains("`random_seed`"));
 }
 
 #[test]

@@ -85,11 +85,11 @@ impl Language {
     fn advice(self) -> &'static str {
         match self {
             Self::Python => {
-                "install it with `pip install componentize-py`, or name it in SLUICE_COMPONENTIZE_PY"
+                "install it with `python3 -m pip install componentize-py==0.25.0`, or name it in SLUICE_COMPONENTIZE_PY"
             }
             Self::JavaScript => {
-                "install it with `npm install --global @bytecodealliance/componentize-js`, or name it in \
-                 SLUICE_COMPONENTIZE_JS"
+                "install it with `npm install --global @bytecodealliance/componentize-js \
+                 @bytecodealliance/preview2-shim`, or name it in SLUICE_COMPONENTIZE_JS"
             }
         }
     }

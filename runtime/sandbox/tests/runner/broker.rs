@@ -92,6 +92,8 @@ pub(crate) fn start(operation: Operation) -> Start {
         memory_bytes: 8 << 20,
         wall_seconds: 1,
         cpu_seconds: 10,
+        random_seed: [7; 32],
+        clock_from: None,
     }
 }
 

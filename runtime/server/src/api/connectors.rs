@@ -183,13 +183,17 @@ async fn set_trusted(
     tracing::info!(%digest, trusted, user = %by.user, "the trust in a version is being changed");
     blocking(move || {
         find(&app, &digest)?;
-        app.state().set_trusted(&digest, trusted)?;
         let action = match trusted {
             true => "connector.trust",
             false => "connector.revoke",
         };
-        app.state().audit(&by.entry(action, on(&digest)))?;
-        find(&app, &digest)
+        let entry = by.entry(action, on(&digest));
+        app.state().set_trusted(&digest, trusted, &entry)?;
+        let version = find(&app, &digest)?;
+        if trusted {
+            app.comparisons.newly_trusted(&app, &version.name)?;
+        }
+        Ok(version)
     })
     .await
     .map(Json)

@@ -53,10 +53,9 @@ pub(crate) async fn create_publisher(
     let added = publisher.clone();
     tracing::info!(publisher = publisher.name, user = %by.user, "a publisher is being trusted");
     blocking(move || {
-        app.state().add_publisher(&added)?;
         let what = json!({"public_key": added.public_key});
         let entry = by.entry_with("publisher.create", on(&added.name), what);
-        Ok(app.state().audit(&entry)?)
+        Ok(app.state().add_publisher(&added, &entry)?)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(publisher)))
@@ -75,10 +74,8 @@ pub(crate) async fn delete_publisher(
 ) -> ApiResult<StatusCode> {
     tracing::info!(publisher = name, user = %by.user, "a publisher is trusted no more");
     blocking(move || {
-        app.state().remove_publisher(&name)?;
-        Ok(app
-            .state()
-            .audit(&by.entry("publisher.delete", on(&name)))?)
+        let entry = by.entry("publisher.delete", on(&name));
+        Ok(app.state().remove_publisher(&name, &entry)?)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -4,6 +4,8 @@
 #![expect(dead_code, reason = "only the schemas of these types are used")]
 
 use serde_json::Value;
+pub(crate) mod upkeep;
+
 use utoipa::ToSchema;
 
 /// What every error looks like, as `application/problem+json`.

@@ -63,7 +63,7 @@ pub(super) struct First {
 /// Tries a component file against a recording.
 pub(crate) fn run(file: &Path, recording: &Recording, settings: Value) -> CliResult<Vec<Check>> {
     let workshop = Workshop::open(file)?;
-    let manifest = &workshop.found.manifest;
+    let manifest = &workshop.manifest;
     let mut checks = Vec::new();
     let capabilities = workshop.capabilities(&settings);
     let finding = match &capabilities {

@@ -1,67 +1,65 @@
 //! Replays recorded runs on two versions of a connector, and tells where they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use broker::tape::{Player, Recording};
-use domain::Cancel;
 use domain::run::Counts;
-use serde::Serialize;
+use domain::{Cancel, ComparedRun, Played};
 
 use super::{Place, Ran, Trial, Workshop};
-use crate::cli::output::CliResult;
+use crate::cli::output::{CliError, CliResult};
 
 /// The most rows of a difference that are shown.
 const MOST_SHOWN: usize = 5;
+/// The most requests that are shown as gone, and as new.
+const MOST_REQUESTS: usize = 20;
+/// How much of a line is shown.
+const MOST_SHOWN_CHARACTERS: usize = 500;
+
+/// The outcome of a run that brought what it should.
+const SUCCEEDED: &str = "succeeded";
 
 /// What a version did with a recorded run.
-#[derive(Debug, Serialize)]
-pub(crate) struct Played {
-    pub(crate) outcome: String,
-    pub(crate) counts: Counts,
-    #[serde(skip)]
+struct Seen {
+    played: Played,
     requests: Vec<String>,
-    #[serde(skip)]
     schema: Vec<(String, Vec<(String, String)>)>,
-    #[serde(skip)]
     contents: Vec<(String, Vec<String>)>,
-}
-
-/// A recorded run on both.
-#[derive(Debug, Serialize)]
-pub(crate) struct Comparison {
-    pub(crate) recording: String,
-    pub(crate) old: Played,
-    pub(crate) new: Played,
-    /// A line for each difference; empty where they agree.
-    pub(crate) differences: Vec<String>,
 }
 
 /// Replays each recording on both.
 pub(crate) fn run(
-    old: &Path,
-    new: &Path,
-    recordings: &[(String, Recording)],
-) -> CliResult<Vec<Comparison>> {
-    let (old, new) = (Workshop::open(old)?, Workshop::open(new)?);
-    let compared = recordings.iter().map(|(name, recording)| {
-        let (old, new) = (play(&old, recording)?, play(&new, recording)?);
-        Ok(Comparison {
-            recording: name.clone(),
+    old: &Workshop,
+    new: &Workshop,
+    recordings: impl IntoIterator<Item = CliResult<(String, Recording)>>,
+    cancel: &Cancel,
+) -> CliResult<Vec<ComparedRun>> {
+    let compared = recordings.into_iter().map(|recording| {
+        let (name, recording) = recording?;
+        let (old, new) = (
+            play(old, &recording, cancel)?,
+            play(new, &recording, cancel)?,
+        );
+        // What was cut off looks the same on both.
+        if cancel.is_cancelled() {
+            return Err(CliError::new("it was cancelled"));
+        }
+        Ok(ComparedRun {
+            recording: name,
             differences: differences(&old, &new),
-            old,
-            new,
+            old: old.played,
+            new: new.played,
         })
     });
     compared.collect()
 }
 
-fn play(workshop: &Workshop, recording: &Recording) -> CliResult<Played> {
+fn play(workshop: &Workshop, recording: &Recording, cancel: &Cancel) -> CliResult<Seen> {
     let head = &recording.head;
     let place = workshop.place()?;
     let capabilities = match workshop.capabilities(&head.settings) {
         Ok(capabilities) => capabilities,
-        Err(error) => return Ok(Played::refused(&error)),
+        Err(error) => return Ok(Seen::refused(&error)),
     };
     let trial = Trial {
         operation: head.operation,
@@ -70,17 +68,19 @@ fn play(workshop: &Workshop, recording: &Recording) -> CliResult<Played> {
         tables: head.tables.clone(),
         cursors: Some(head.cursors()),
         player: Player::new(recording),
-        cancel: Cancel::new(),
+        cancel: cancel.clone(),
     };
     let ran = place.run(workshop, trial)?;
-    Played::of(&place, ran)
+    Seen::of(&place, ran)
 }
 
-impl Played {
+impl Seen {
     fn of(place: &Place, ran: Ran) -> CliResult<Self> {
         Ok(Self {
-            outcome: ran.trouble().unwrap_or_else(|| "succeeded".into()),
-            counts: ran.counts,
+            played: Played {
+                outcome: ran.trouble().unwrap_or_else(|| SUCCEEDED.into()),
+                counts: ran.counts,
+            },
             requests: ran.asked,
             schema: place.schema(),
             contents: place.contents()?,
@@ -89,8 +89,10 @@ impl Played {
 
     fn refused(error: &str) -> Self {
         Self {
-            outcome: format!("the settings do not fit its manifest: {error}"),
-            counts: Counts::default(),
+            played: Played {
+                outcome: format!("the settings do not fit its manifest: {error}"),
+                counts: Counts::default(),
+            },
             requests: Vec::new(),
             schema: Vec::new(),
             contents: Vec::new(),
@@ -98,39 +100,49 @@ impl Played {
     }
 }
 
-fn differences(old: &Played, new: &Played) -> Vec<String> {
+fn differences(old: &Seen, new: &Seen) -> Vec<String> {
     let mut lines = Vec::new();
-    if old.outcome != new.outcome {
-        lines.push(format!("outcome: {} → {}", old.outcome, new.outcome));
+    let (before, after) = (&old.played, &new.played);
+    if before.outcome != after.outcome {
+        lines.push(format!("outcome: {} → {}", before.outcome, after.outcome));
+    } else if before.outcome != SUCCEEDED {
+        // Two that fail alike may differ in all that follows.
+        lines.push(format!("outcome: neither gets through: {}", before.outcome));
     }
     schemas(old, new, &mut lines);
     rows(old, new, &mut lines);
     let both = [&old.requests, &new.requests].map(|all| all.iter().collect::<BTreeSet<_>>());
-    let [before, after] = &both;
-    lines.extend(
-        before
-            .difference(after)
-            .map(|r| format!("request gone: {r}")),
-    );
-    lines.extend(
-        after
-            .difference(before)
-            .map(|r| format!("request new: {r}")),
-    );
-    for (what, before, after) in [
-        ("requests", old.counts.requests, new.counts.requests),
-        ("bytes received", old.counts.bytes_in, new.counts.bytes_in),
+    let [asked, asks] = &both;
+    let gone = asked.difference(asks).take(MOST_REQUESTS);
+    lines.extend(gone.map(|request| format!("request gone: {request}")));
+    let added = asks.difference(asked).take(MOST_REQUESTS);
+    lines.extend(added.map(|request| format!("request new: {request}")));
+    for (what, cost, later) in [
+        ("requests", before.counts.requests, after.counts.requests),
+        (
+            "bytes received",
+            before.counts.bytes_in,
+            after.counts.bytes_in,
+        ),
     ] {
-        if before != after {
-            lines.push(format!("cost: {before} → {after} {what}"));
+        if cost != later {
+            lines.push(format!("cost: {cost} → {later} {what}"));
         }
     }
-    lines
+    lines.iter().map(|line| short(line)).collect()
 }
 
-fn schemas(old: &Played, new: &Played, lines: &mut Vec<String>) {
-    let columns = |played: &Played| -> BTreeMap<(String, String), String> {
-        let tables = played.schema.iter().flat_map(|(table, columns)| {
+/// A row may be as long as a connector likes.
+fn short(line: &str) -> String {
+    match line.char_indices().nth(MOST_SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+fn schemas(old: &Seen, new: &Seen, lines: &mut Vec<String>) {
+    let columns = |seen: &Seen| -> BTreeMap<(String, String), String> {
+        let tables = seen.schema.iter().flat_map(|(table, columns)| {
             let columns = columns.iter();
             columns.map(|(name, data_type)| ((table.clone(), name.clone()), data_type.clone()))
         });
@@ -150,7 +162,7 @@ fn schemas(old: &Played, new: &Played, lines: &mut Vec<String>) {
     lines.extend(added.map(|(table, column)| format!("schema: {table}.{column} is new")));
 }
 
-fn rows(old: &Played, new: &Played, lines: &mut Vec<String>) {
+fn rows(old: &Seen, new: &Seen, lines: &mut Vec<String>) {
     let before: BTreeMap<_, _> = old.contents.iter().cloned().collect();
     let after: BTreeMap<_, _> = new.contents.iter().cloned().collect();
     let tables: BTreeSet<_> = before.keys().chain(after.keys()).collect();

@@ -107,7 +107,7 @@ pub(super) fn replay(suite: &mut Suite<'_>) -> CliResult<Finding> {
 
 /// Settings that the manifest's schema refuses, each with one thing wrong.
 fn broken_settings(suite: &Suite<'_>) -> Option<Value> {
-    let manifest = &suite.workshop.found.manifest;
+    let manifest = &suite.workshop.manifest;
     let mut broken = vec![];
     let fields = suite.settings.as_object().cloned().unwrap_or_default();
     for name in fields.keys() {

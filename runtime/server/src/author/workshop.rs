@@ -12,10 +12,10 @@ use domain::ports::{
 use domain::run::{Counts, EgressRow, Level, Progress};
 use domain::sql_ident::quote_ident;
 use domain::{
-    Cancel, Capabilities, Digest, Failure, Operation, RunId, Secret, SlotName, SourceName,
-    TableName,
+    Cancel, Capabilities, Digest, Failure, Limits, Manifest, Operation, RunId, Secret, SlotName,
+    SourceName, TableName,
 };
-use sandbox::artifact::{self, Inspection};
+use sandbox::artifact;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -36,11 +36,13 @@ pub(crate) fn read_recording(path: &Path) -> CliResult<Recording> {
 
 /// A component, compiled, and what runs it.
 pub(crate) struct Workshop {
-    pub(crate) found: Inspection,
+    pub(crate) manifest: Manifest,
     component: Component,
-    broker: Broker,
-    // After the broker, which works on it.
-    _runtime: Runtime,
+    broker: Arc<Broker>,
+    /// What is never given, whatever is asked for.
+    most: Limits,
+    // After the broker, which works on it. A server has its own.
+    _runtime: Option<Runtime>,
     folder: TempDir,
 }
 
@@ -81,18 +83,38 @@ impl Workshop {
                 compiled_digest: Digest::of(&compiled),
                 wit: found.manifest.wit.clone(),
             },
-            found,
-            broker,
-            _runtime: runtime,
+            manifest: found.manifest,
+            broker: Arc::new(broker),
+            most: Limits::MAXIMUM,
+            _runtime: Some(runtime),
             folder,
+        })
+    }
+
+    /// Around a version that a server has compiled, on the server's own broker, with what is thrown away below `folder`.
+    pub(crate) fn within(
+        broker: Arc<Broker>,
+        manifest: Manifest,
+        component: Component,
+        most: Limits,
+        folder: &Path,
+    ) -> CliResult<Self> {
+        Ok(Self {
+            manifest,
+            component,
+            broker,
+            most,
+            _runtime: None,
+            folder: TempDir::new_in(folder).map_err(|error| CliError::advised(&error))?,
         })
     }
 
     /// What the component gets with these settings when an admin grants all that it asks for.
     pub(crate) fn capabilities(&self, settings: &Value) -> Result<Capabilities, String> {
-        let asked =
-            ingest::plan(&self.found.manifest, settings).map_err(|error| error.to_string())?;
-        Ok(asked.effective(&asked))
+        let asked = ingest::plan(&self.manifest, settings).map_err(|error| error.to_string())?;
+        let mut given = asked.effective(&asked);
+        given.limits = given.limits.at_most(self.most);
+        Ok(given)
     }
 
     /// A data folder with nothing in it.

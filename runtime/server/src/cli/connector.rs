@@ -1,6 +1,7 @@
 //! `sluice connector`: the author's loop on files; what lies on a server is in `kept`.
 
 mod author;
+mod distant;
 mod kept;
 
 use std::io::Write as _;

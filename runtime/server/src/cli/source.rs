@@ -2,6 +2,7 @@
 
 mod credential;
 mod moving;
+mod policy;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ pub(super) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Show or decide when a source moves to newer versions, and what is recorded of it
+    Policy(policy::Policy),
     /// What a source is granted, and how it moves between versions
     #[command(flatten)]
     Moving(moving::Command),
@@ -81,6 +84,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
             say(format!("Source `{name}` is removed, with its data."));
             Ok(())
         }
+        Command::Policy(asked) => policy::policy(asked).await,
         Command::Moving(command) => moving::moving(command).await,
     }
 }

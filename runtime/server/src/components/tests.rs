@@ -17,6 +17,10 @@ struct Fixture {
     compilations: Arc<AtomicUsize>,
 }
 
+fn entry() -> warehouse::AuditEntry {
+    warehouse::AuditEntry::new("test")
+}
+
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -29,7 +33,7 @@ impl Fixture {
             public_key: key.public_hex(),
             added_at: Timestamp::now(),
         };
-        state.add_publisher(&publisher).unwrap();
+        state.add_publisher(&publisher, &entry()).unwrap();
         Self {
             folder,
             state,
@@ -97,13 +101,19 @@ fn a_signed_component_is_taken_in_once_and_runs_when_it_is_trusted() {
 
     let error = store.load(&version).unwrap_err();
     assert!(error.message.contains("not trusted"), "{error}");
-    fixture.state.set_trusted(&version.digest, true).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
     let component = store.load(&version).unwrap();
     let compiled = std::fs::read(component.compiled).unwrap();
     assert_eq!(Digest::of(&compiled), component.compiled_digest);
     assert_eq!(fixture.compilations(), 1);
 
-    fixture.state.set_trusted(&version.digest, false).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, false, &entry())
+        .unwrap();
     assert!(store.load(&version).is_err());
 }
 
@@ -139,7 +149,10 @@ fn a_component_that_was_changed_on_disk_does_not_run() {
     let fixture = Fixture::new();
     let store = fixture.store("engine 1");
     let version = store.upload(&fixture.signed()).unwrap();
-    fixture.state.set_trusted(&version.digest, true).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
     let file = store.file(&version.digest);
     std::fs::write(&file, component()).unwrap();
     let error = store.load(&version).unwrap_err();
@@ -153,8 +166,11 @@ fn what_a_publisher_signed_ends_with_the_trust_in_it() {
     let fixture = Fixture::new();
     let store = fixture.store("engine 1");
     let version = store.upload(&fixture.signed()).unwrap();
-    fixture.state.set_trusted(&version.digest, true).unwrap();
-    fixture.state.remove_publisher("acme").unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
+    fixture.state.remove_publisher("acme", &entry()).unwrap();
     let error = store.load(&version).unwrap_err();
     assert!(error.message.contains("not trusted here"), "{error}");
 }
@@ -163,7 +179,10 @@ fn what_a_publisher_signed_ends_with_the_trust_in_it() {
 fn another_engine_compiles_anew_and_records_it() {
     let fixture = Fixture::new();
     let version = fixture.store("engine 1").upload(&fixture.signed()).unwrap();
-    fixture.state.set_trusted(&version.digest, true).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
     let newer = fixture.store("engine 2");
     newer.load(&version).unwrap();
     newer.load(&version).unwrap();
@@ -176,7 +195,10 @@ fn another_engine_compiles_anew_and_records_it() {
 fn runs_that_find_another_engine_at_the_same_time_compile_once() {
     let fixture = Fixture::new();
     let version = fixture.store("engine 1").upload(&fixture.signed()).unwrap();
-    fixture.state.set_trusted(&version.digest, true).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
     let newer = fixture.store("engine 2");
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -192,7 +214,10 @@ fn the_same_upload_again_heals_what_was_altered_or_lost_on_disk() {
     let store = fixture.store("engine 1");
     let bytes = fixture.signed();
     let version = store.upload(&bytes).unwrap();
-    fixture.state.set_trusted(&version.digest, true).unwrap();
+    fixture
+        .state
+        .set_trusted(&version.digest, true, &entry())
+        .unwrap();
     let compiled = store.load(&version).unwrap().compiled;
     std::fs::write(&compiled, b"altered").unwrap();
     std::fs::remove_file(store.file(&version.digest)).unwrap();
@@ -222,7 +247,10 @@ fn a_collection_takes_what_nothing_needs_and_files_that_no_version_names() {
         let bytes = component_with(&json!({"minProperties": number}));
         let signed = artifact::sign(&bytes, &fixture.key).unwrap();
         let version = store.upload(&signed).unwrap();
-        fixture.state.set_trusted(&version.digest, true).unwrap();
+        fixture
+            .state
+            .set_trusted(&version.digest, true, &entry())
+            .unwrap();
         version
     };
     let (pinned, idle, newest) = (upload(0), upload(1), upload(2));

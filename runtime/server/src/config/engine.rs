@@ -6,6 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::recordings::Caps;
+
 /// Where things lie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -22,9 +24,13 @@ pub(crate) struct Runs {
     /// Runs at once; others wait.
     #[schemars(range(min = 1, max = 1_024))]
     pub(crate) max_at_once: usize,
-    /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none.
+    /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none. A source's
+    /// own policy goes before.
     #[schemars(range(max = 100))]
     pub(crate) keep_recordings: usize,
+    /// The most bytes of all recordings together; beyond that the oldest go.
+    #[schemars(range(min = 1_048_576, max = 1_099_511_627_776_u64))]
+    pub(crate) recordings_bytes: u64,
     /// What connectors' requests say in `User-Agent`; by default `Sluice/` and the version.
     #[schemars(length(min = 1, max = 256), extend("format" = "header-value"))]
     pub(crate) user_agent: Option<String>,
@@ -114,6 +120,7 @@ impl Default for Runs {
         Self {
             max_at_once: 4,
             keep_recordings: 0,
+            recordings_bytes: 1 << 30,
             user_agent: None,
         }
     }
@@ -165,6 +172,13 @@ impl Default for Log {
 }
 
 impl Runs {
+    pub(crate) fn recordings(&self) -> Caps {
+        Caps {
+            of_source: self.keep_recordings,
+            bytes: self.recordings_bytes,
+        }
+    }
+
     pub(crate) fn user_agent(&self) -> String {
         let own = concat!("Sluice/", env!("CARGO_PKG_VERSION"));
         self.user_agent.clone().unwrap_or_else(|| own.into())

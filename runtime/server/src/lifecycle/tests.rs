@@ -2,7 +2,6 @@
 
 use domain::ports::Extracts as _;
 use domain::{RunId, TableSpec, WriteMode};
-use uuid::Uuid;
 
 use super::*;
 
@@ -40,7 +39,7 @@ impl Begun {
             to: second,
             granted: None,
             mark: &warehouse.extracts.mark(&source.name).unwrap(),
-            by: Uuid::nil(),
+            by: None,
         };
         let entry = AuditEntry::new("test");
         state

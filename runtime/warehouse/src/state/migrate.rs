@@ -52,6 +52,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 8,
         sql: include_str!("../../migrations/0008_disputes.sql"),
     },
+    Migration {
+        number: 9,
+        sql: include_str!("../../migrations/0009_upkeep.sql"),
+    },
 ];
 
 /// The schema that this server writes.

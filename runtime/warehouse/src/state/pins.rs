@@ -32,7 +32,7 @@ pub struct Upgrade<'a> {
     /// Where its tables stand.
     pub mark: &'a Mark,
     /// Who moves it.
-    pub by: Uuid,
+    pub by: Option<Uuid>,
 }
 
 impl State {
@@ -150,7 +150,7 @@ impl State {
                     left,
                     mark,
                     nanos(Timestamp::now()),
-                    upgrade.by.to_string()
+                    upgrade.by.map(|id| id.to_string())
                 ],
             )?;
             let old = "DELETE FROM pins WHERE source = ? AND number + ? <= ?";

@@ -3,6 +3,7 @@
 use domain::connector::Publisher;
 use duckdb::params;
 
+use super::audit::{self, AuditEntry};
 use super::row::{any, collect, nanos, time};
 use super::{State, StateError};
 
@@ -28,7 +29,11 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::AlreadyExists`] when the name or the key is there.
-    pub fn add_publisher(&self, publisher: &Publisher) -> Result<(), StateError> {
+    pub fn add_publisher(
+        &self,
+        publisher: &Publisher,
+        entry: &AuditEntry,
+    ) -> Result<(), StateError> {
         let key = publisher.public_key.to_ascii_lowercase();
         self.write(|connection| {
             let by_name = "SELECT 1 FROM publishers WHERE name = ?";
@@ -43,7 +48,7 @@ impl State {
                 "INSERT INTO publishers VALUES (?, ?, make_timestamp_ns(?))",
                 params![publisher.name, key, nanos(publisher.added_at)],
             )?;
-            Ok(())
+            audit::append(connection, entry)
         })
     }
 
@@ -51,11 +56,11 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::NotFound`].
-    pub fn remove_publisher(&self, name: &str) -> Result<(), StateError> {
+    pub fn remove_publisher(&self, name: &str, entry: &AuditEntry) -> Result<(), StateError> {
         self.write(|connection| {
             match connection.execute("DELETE FROM publishers WHERE name = ?", params![name])? {
                 0 => Err(StateError::missing("publisher", &name)),
-                _ => Ok(()),
+                _ => audit::append(connection, entry),
             }
         })
     }
@@ -79,17 +84,19 @@ mod tests {
     fn a_publisher_is_unique_by_name_and_by_key() {
         let (_folder, state) = state();
         let first = publisher("acme", "aa");
-        state.add_publisher(&first).unwrap();
+        let (create, delete) = ("publisher.create", "publisher.delete");
+        let [create, delete] = [create, delete].map(AuditEntry::new);
+        state.add_publisher(&first, &create).unwrap();
         for second in [publisher("acme", "bb"), publisher("other", "AA")] {
             assert!(matches!(
-                state.add_publisher(&second),
+                state.add_publisher(&second, &create),
                 Err(StateError::AlreadyExists { .. })
             ));
         }
         assert_eq!(state.publishers().unwrap(), [first]);
-        state.remove_publisher("acme").unwrap();
+        state.remove_publisher("acme", &delete).unwrap();
         assert!(matches!(
-            state.remove_publisher("acme"),
+            state.remove_publisher("acme", &delete),
             Err(StateError::NotFound { .. })
         ));
     }

@@ -2,8 +2,9 @@
 
 use domain::Digest;
 use domain::connector::{Compiled, Version};
-use duckdb::{Row, params};
+use duckdb::{Connection, Row, params};
 
+use super::audit::{self, AuditEntry};
 use super::row::{any, collect, count, digest, from_count, from_json, json, nanos, time};
 use super::{State, StateError};
 
@@ -67,9 +68,18 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::NotFound`].
-    pub fn set_trusted(&self, digest: &Digest, trusted: bool) -> Result<(), StateError> {
+    pub fn set_trusted(
+        &self,
+        digest: &Digest,
+        trusted: bool,
+        entry: &AuditEntry,
+    ) -> Result<(), StateError> {
         let sql = "UPDATE versions SET trusted = ? WHERE digest = ?";
-        self.change(digest, sql, params![trusted, digest.to_string()])
+        let values = params![trusted, digest.to_string()];
+        self.write(|connection| {
+            change(connection, digest, sql, values)?;
+            audit::append(connection, entry)
+        })
     }
 
     /// Records the compiled form of a version.
@@ -79,19 +89,19 @@ impl State {
     pub fn set_compiled(&self, digest: &Digest, form: &Compiled) -> Result<(), StateError> {
         let sql = "UPDATE versions SET compiled_digest = ?, compiled_engine = ? WHERE digest = ?";
         let values = params![form.digest.to_string(), form.engine, digest.to_string()];
-        self.change(digest, sql, values)
+        self.write(|connection| change(connection, digest, sql, values))
     }
+}
 
-    fn change(
-        &self,
-        digest: &Digest,
-        sql: &str,
-        values: &[&dyn duckdb::ToSql],
-    ) -> Result<(), StateError> {
-        self.write(|connection| match connection.execute(sql, values)? {
-            0 => Err(StateError::missing("version", digest)),
-            _ => Ok(()),
-        })
+fn change(
+    connection: &Connection,
+    digest: &Digest,
+    sql: &str,
+    values: &[&dyn duckdb::ToSql],
+) -> Result<(), StateError> {
+    match connection.execute(sql, values)? {
+        0 => Err(StateError::missing("version", digest)),
+        _ => Ok(()),
     }
 }
 
@@ -117,6 +127,7 @@ fn read(row: &Row<'_>) -> Result<Version, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::audit::AuditFilter;
     use crate::state::tests::state;
     use jiff::Timestamp;
     use serde_json::json;
@@ -149,7 +160,10 @@ mod tests {
             digest: Digest::of(b"form"),
             engine: "48".to_owned(),
         });
-        state.set_trusted(&version.digest, true).unwrap();
+        let entry = AuditEntry::new("connector.trust");
+        state.set_trusted(&version.digest, true, &entry).unwrap();
+        let written = state.audit_page(&AuditFilter::default(), 0, 10).unwrap();
+        assert_eq!(written.len(), 1);
         state
             .set_compiled(&version.digest, version.compiled.as_ref().unwrap())
             .unwrap();
@@ -161,7 +175,7 @@ mod tests {
         let unknown = Digest::of(b"b");
         assert_eq!(state.version(&unknown).unwrap(), None);
         assert!(matches!(
-            state.set_trusted(&unknown, true),
+            state.set_trusted(&unknown, true, &entry),
             Err(StateError::NotFound { .. })
         ));
     }

@@ -210,6 +210,44 @@ async fn a_rotated_refresh_token_is_used_and_stored() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotated_refresh_token_is_stored_although_its_run_was_cancelled_before_it_came() {
+    let (open, gate) = std::sync::mpsc::channel();
+    let gate = std::sync::Mutex::new(gate);
+    let server = Server::start(move |_, _| {
+        let () = gate.lock().unwrap().recv().unwrap();
+        let token = json!({"access_token": "t0ken-cAnary", "refresh_token": "r0tated-cAnary-1"});
+        page(200, "", token.to_string())
+    })
+    .await;
+    let setup = refreshing(&server);
+    let tokens = setup.tokens.clone();
+    let run = setup.build();
+    let url = server.url("/api");
+    let (asked, ()) = tokio::join!(run.get(&url), async {
+        while server.seen().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        run.cancel.cancel();
+    });
+    assert!(asked.unwrap_err().message.contains("cancelled"));
+    let kept = run.kept.clone();
+    assert!(kept.0.lock().unwrap().is_empty(), "nothing came yet");
+    drop(run);
+    open.send(()).unwrap();
+    tokens.settled().await;
+    let kept = kept.0.lock().unwrap().clone();
+    let [(_, new)] = kept.as_slice() else {
+        panic!("{} values were stored", kept.len())
+    };
+    let new = String::from_utf8(new.expose().to_vec()).unwrap();
+    assert!(
+        new.contains("r0tated-cAnary-1") && new.contains("cl1ent"),
+        "{new}"
+    );
+    assert_eq!(server.seen().len(), 1, "the request itself was never sent");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_the_token_endpoint_is_an_auth_failure_and_nothing_is_sent() {
     let server = Server::start(|_, request| match request.starts_with("POST /token ") {

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use domain::{ConnectorName, SourceName};
+use domain::{Cancel, ComparedRun, ConnectorName, SourceName};
 use serde_json::{Value, json};
 
+use super::distant;
 use crate::author::acceptance::{self, Check, Verdict};
-use crate::author::compare::{self, Comparison};
-use crate::author::read_recording;
 use crate::author::skeleton::{self, Language};
+use crate::author::{Workshop, compare, read_recording};
+use crate::cli::Remote;
 use crate::cli::output::{CliError, CliResult, bytes, counted, plain, print, say, table};
 use crate::recordings;
 
@@ -45,25 +46,27 @@ pub(in crate::cli) struct Test {
 
 #[derive(Args)]
 pub(in crate::cli) struct Compare {
-    /// The version that is in use
+    /// The version that is in use: a file, or with --source the digest of a version on the server, or its first digits
     old: PathBuf,
     /// The version that may take its place
     new: PathBuf,
     /// A recorded run; may be given more than once
     #[arg(long, value_name = "FILE", required_unless_present = "source")]
     recording: Vec<PathBuf>,
-    /// Take the recorded runs of a source of this machine's server, which keeps `runs.keep_recordings`
+    /// Have the server replay the recorded runs of this source
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
     /// How many of them, the newest first
     #[arg(long, default_value_t = 10, value_name = "N", requires = "source")]
     runs: usize,
-    /// The server's data folder
-    #[arg(long, env = "DATA_DIR", default_value = "data", value_name = "DIR")]
-    data_dir: PathBuf,
+    /// Replay here, from a server's data folder on this machine, instead of on the server
+    #[arg(long, value_name = "DIR", requires = "source")]
+    data_dir: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 pub(super) fn new(new: &New) -> CliResult<()> {
@@ -118,12 +121,18 @@ fn lines(checks: &[Check]) -> Vec<Vec<String>> {
 }
 
 pub(super) fn compare(compare: &Compare) -> CliResult<()> {
-    let read = |path: &PathBuf| Ok((path.display().to_string(), read_recording(path)?));
-    let recordings = files(compare)?
-        .iter()
-        .map(read)
-        .collect::<CliResult<Vec<_>>>()?;
-    let compared = compare::run(&compare.old, &compare.new, &recordings)?;
+    let compared = match (&compare.source, &compare.data_dir) {
+        (Some(source), None) if compare.recording.is_empty() => {
+            let asked = distant::Asked {
+                source,
+                old: &compare.old,
+                new: &compare.new,
+                runs: compare.runs,
+            };
+            crate::cli::wait(distant::compare(&compare.remote.client()?, &asked))?
+        }
+        _ => here(compare)?,
+    };
     if compare.json {
         say(pretty(&json!({ "runs": compared }))?);
     } else {
@@ -142,6 +151,14 @@ pub(super) fn compare(compare: &Compare) -> CliResult<()> {
     }
 }
 
+/// Replays on this machine.
+fn here(compare: &Compare) -> CliResult<Vec<ComparedRun>> {
+    let files = files(compare)?;
+    let read = |path: &PathBuf| Ok((path.display().to_string(), read_recording(path)?));
+    let (old, new) = (Workshop::open(&compare.old)?, Workshop::open(&compare.new)?);
+    compare::run(&old, &new, files.iter().map(read), &Cancel::new())
+}
+
 /// The recordings that were named, and those of a source.
 fn files(compare: &Compare) -> CliResult<Vec<PathBuf>> {
     let mut files = compare.recording.clone();
@@ -149,9 +166,13 @@ fn files(compare: &Compare) -> CliResult<Vec<PathBuf>> {
         return Ok(files);
     };
     let source = SourceName::parse(source).map_err(|error| CliError::new(error.to_string()))?;
-    let kept = recordings::of_source(&compare.data_dir, &source).unwrap_or_default();
+    let Some(data_dir) = &compare.data_dir else {
+        return Err(CliError::new("the server replays its own recordings only")
+            .hint("leave out --recording or --source, or name the server's folder by --data-dir"));
+    };
+    let kept = recordings::of_source(data_dir, &source).unwrap_or_default();
     if kept.is_empty() {
-        let folder = compare.data_dir.display();
+        let folder = data_dir.display();
         let message = format!("`{folder}` holds no recorded run of `{source}`");
         return Err(CliError::new(message)
             .hint("set `runs.keep_recordings` in the server's configuration, and run the source"));
@@ -160,7 +181,7 @@ fn files(compare: &Compare) -> CliResult<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn show(run: &Comparison) {
+fn show(run: &ComparedRun) {
     if run.differences.is_empty() {
         let counts = run.new.counts;
         say(format!(

@@ -167,7 +167,7 @@ async fn versions(name: &str, client: &Client) -> CliResult<()> {
 }
 
 /// The one version whose digest begins so.
-async fn find(client: &Client, digest: &str) -> CliResult<String> {
+pub(super) async fn find(client: &Client, digest: &str) -> CliResult<String> {
     let answer = client.get("/api/connectors").await?;
     let digests = list(&answer, "connectors")
         .iter()

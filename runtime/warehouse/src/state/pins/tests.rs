@@ -53,7 +53,7 @@ fn upgrade(state: &State, to: Digest, mark: &Mark) -> Result<(), StateError> {
         to,
         granted: None,
         mark,
-        by: Uuid::nil(),
+        by: None,
     };
     state.upgrade_source(&upgrade, &[entry()])
 }
@@ -106,7 +106,7 @@ fn a_source_that_somebody_else_moved_is_not_moved_from_where_it_was() {
         to: one,
         granted: None,
         mark: &Mark::default(),
-        by: Uuid::nil(),
+        by: None,
     };
     let refused = state.upgrade_source(&stale, &[entry()]);
     assert!(matches!(refused, Err(StateError::NotFound { .. })));
@@ -132,7 +132,7 @@ fn a_grant_ends_the_waiting_of_an_upgrade_in_one_transaction() {
         to: two,
         granted: Some(&granted),
         mark: &Mark::default(),
-        by: Uuid::nil(),
+        by: None,
     };
     state.upgrade_source(&upgrade, &[entry()]).unwrap();
     assert_eq!(now(&state).granted, granted);
