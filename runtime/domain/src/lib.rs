@@ -33,6 +33,7 @@ pub mod secret;
 pub mod source;
 pub mod sql_ident;
 pub mod table;
+pub mod table_rule;
 pub mod wall;
 
 pub use access::{Permission, Principal};
@@ -57,3 +58,4 @@ pub use run::{Operation, Run, RunId, RunState};
 pub use secret::Secret;
 pub use source::{Mark, Move, MoveKind, Pin, Source, TableMark};
 pub use table::{Column, ColumnType, QueryMode, TableInfo, TableSpec, WriteMode};
+pub use table_rule::{Partitioning, TableRule, TableRules};

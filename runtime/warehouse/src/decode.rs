@@ -36,9 +36,10 @@ use std::path::Path;
 use domain::format::{Appended, BodyFormat, Compression};
 use flate2::bufread::MultiGzDecoder;
 
+pub(crate) use arrived::{normal, shorten, stored_type};
 pub(crate) use columns::{Columns, Sink};
 pub(crate) use error::DecodeError;
-pub(crate) use widen::{conform_batch, json_text, storable_field};
+pub(crate) use widen::{TIMESTAMP, conform_batch, join, json_text, storable, storable_field};
 
 /// One document is held in memory; larger ones come as NDJSON or in pages.
 const MAX_DOCUMENT: usize = 256 << 20;

@@ -1,12 +1,20 @@
 //! The extracts of all sources: where runs write, and the atomic act that makes it visible.
 
+mod compact;
 mod contents;
 mod encoder;
 mod foreign;
 mod gc;
+mod input;
+mod keys;
+mod known;
 mod mark;
 mod publish;
+mod refresh;
+mod settle;
+mod split;
 mod stage;
+mod staged;
 mod verify;
 mod writer;
 
@@ -107,7 +115,7 @@ impl ports::Extracts for Extracts {
         let contents = Contents::read(&self.0.paths.extract(source));
         let contents = contents.map_err(|error| damaged_extract(source, &error))?;
         Ok(contents
-            .map(|contents| contents.cursors)
+            .map(Contents::open_cursors)
             .unwrap_or_default())
     }
 

@@ -244,7 +244,7 @@ fn failures_name_the_table_and_have_a_kind() {
         .stage(&source("shop"), RunId::generate())
         .unwrap();
     let merge = stage.open_table(&spec("t", WriteMode::Merge)).unwrap_err();
-    assert_eq!(merge.kind, domain::FailureKind::Config);
+    assert_eq!(merge.kind, domain::FailureKind::Bug);
     stage.open_table(&spec("t", WriteMode::Replace)).unwrap();
     stage.open_table(&spec("t", WriteMode::Replace)).unwrap();
     let other = stage.open_table(&spec("t", WriteMode::Append)).unwrap_err();
@@ -274,8 +274,7 @@ fn die_before_commit(warehouse: &Warehouse, steps: usize) {
     let new = NewTable {
         name: table("orders"),
         description: String::new(),
-        written,
-        append: false,
+        files: vec![super::settle::Settled::New(super::split::NewFile::whole(written))],
     };
     let mut publish = Publish {
         source: &source("shop"),
@@ -285,6 +284,7 @@ fn die_before_commit(warehouse: &Warehouse, steps: usize) {
         remote: vec![],
         attachments: None,
         cursors: &Cursors::new(),
+        begun_anew: Vec::new(),
     };
     if steps > 0 {
         publish.place().unwrap();
