@@ -33,6 +33,7 @@ mod schemes;
 mod sign_in;
 mod source_grants;
 mod wit_versions;
+mod write_modes;
 
 mod bad_data;
 mod bad_input;

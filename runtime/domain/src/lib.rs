@@ -28,6 +28,7 @@ pub mod protocol;
 pub mod registry;
 pub mod request;
 pub mod run;
+pub mod schema_change;
 pub mod scheme;
 pub mod secret;
 pub mod source;

@@ -86,7 +86,10 @@ impl TableRules {
     /// What holds for a table as it was opened.
     pub fn of(&self, spec: &TableSpec) -> TableRule {
         let name = spec.name.folded();
-        let own = self.0.iter().find(|(key, _)| key.to_ascii_lowercase() == name);
+        let own = self
+            .0
+            .iter()
+            .find(|(key, _)| key.to_ascii_lowercase() == name);
         let rule = own.map(|(_, rule)| rule).or_else(|| self.0.get(ANY));
         let mut rule = rule.cloned().unwrap_or_default();
         let opened = || spec.partition_by.clone().map(Partitioning::Column);
@@ -109,7 +112,8 @@ impl TableRules {
             if key != ANY {
                 TableName::parse(key).map_err(|error| error.to_string())?;
             }
-            rule.check().map_err(|reason| format!("`{key}`: {reason}"))?;
+            rule.check()
+                .map_err(|reason| format!("`{key}`: {reason}"))?;
         }
         Ok(())
     }
@@ -124,12 +128,15 @@ impl FromIterator<(String, TableRule)> for TableRules {
 impl TableRule {
     fn check(&self) -> Result<(), String> {
         if self.json_columns.len() > MAX_COLUMNS {
-            return Err(format!("`json_columns` has more than {MAX_COLUMNS} entries"));
+            return Err(format!(
+                "`json_columns` has more than {MAX_COLUMNS} entries"
+            ));
         }
         let split = self.partition_by.as_ref().map(Partitioning::column);
         let columns = self.json_columns.iter().chain(&self.tombstone);
         for column in columns.map(String::as_str).chain(split) {
-            if column.is_empty() || column.len() > MAX_NAME || column.chars().any(char::is_control) {
+            if column.is_empty() || column.len() > MAX_NAME || column.chars().any(char::is_control)
+            {
                 let shown: String = column.escape_debug().take(64).collect();
                 return Err(format!("`{shown}` cannot name a column"));
             }
@@ -171,7 +178,9 @@ mod tests {
         let orders = rules.of(&spec("orders"));
         assert_eq!(orders.tombstone.as_deref(), Some("gone"));
         assert!(!orders.strict);
-        assert!(matches!(orders.partition_by, Some(Partitioning::Time(time)) if time.column == "at"));
+        assert!(
+            matches!(orders.partition_by, Some(Partitioning::Time(time)) if time.column == "at")
+        );
         let other = rules.of(&spec("people"));
         assert!(other.strict);
         assert_eq!(other.partition_by.unwrap().column(), "country");
@@ -183,8 +192,14 @@ mod tests {
             (json!({"a b": {}}), "a b"),
             (json!({"t": {}, "T": {}}), "same table"),
             (json!({"t": {"tombstone": ""}}), "cannot name a column"),
-            (json!({"t": {"json_columns": ["a\nb"]}}), "cannot name a column"),
-            (json!({"t": {"partition_by": {"column": "a", "by": "year"}}}), "partition"),
+            (
+                json!({"t": {"json_columns": ["a\nb"]}}),
+                "cannot name a column",
+            ),
+            (
+                json!({"t": {"partition_by": {"column": "a", "by": "year"}}}),
+                "partition",
+            ),
             (json!({"t": {"wish": 1}}), "wish"),
         ] {
             let error = rules(wrong.clone()).unwrap_err();

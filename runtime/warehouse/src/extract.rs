@@ -29,6 +29,7 @@ use domain::{Failure, PublishedTable, RunId, SourceName};
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 
+pub use compact::Compaction;
 pub use contents::TableFile;
 pub(crate) use contents::{Contents, Entry, ExtractError, view};
 pub(crate) use gc::{Pin, Pins};
@@ -114,9 +115,7 @@ impl ports::Extracts for Extracts {
     fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
         let contents = Contents::read(&self.0.paths.extract(source));
         let contents = contents.map_err(|error| damaged_extract(source, &error))?;
-        Ok(contents
-            .map(Contents::open_cursors)
-            .unwrap_or_default())
+        Ok(contents.map(Contents::open_cursors).unwrap_or_default())
     }
 
     fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {

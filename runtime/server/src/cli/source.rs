@@ -2,6 +2,7 @@
 
 mod credential;
 mod moving;
+mod reading;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -41,6 +42,9 @@ pub(super) enum Command {
     /// What a source is granted, and how it moves between versions
     #[command(flatten)]
     Moving(moving::Command),
+    /// Where it goes on reading, and how the columns of its tables changed
+    #[command(flatten)]
+    Reading(reading::Command),
 }
 
 #[derive(Args)]
@@ -82,6 +86,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
             Ok(())
         }
         Command::Moving(command) => moving::moving(command).await,
+        Command::Reading(command) => reading::reading(command).await,
     }
 }
 

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod bodies;
+
 #[derive(Default)]
 struct Rows(Vec<RecordBatch>);
 

@@ -193,7 +193,9 @@ impl Contents {
                 sha256: sha256.and_then(|text| Digest::parse(&text).ok()),
                 md5: row.get(5)?,
                 partition: row.get(6)?,
-                origin: row.get::<_, Option<String>>(7)?.map(|path| folder.join(path)),
+                origin: row
+                    .get::<_, Option<String>>(7)?
+                    .map(|path| folder.join(path)),
             };
             if let Some(entry) = self
                 .entries
@@ -320,6 +322,7 @@ fn has_table(connection: &Connection, name: &str) -> Result<bool, ExtractError> 
 }
 
 fn has_column(connection: &Connection, table: &str, name: &str) -> Result<bool, ExtractError> {
-    let sql = "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal";
+    let sql =
+        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal";
     Ok(connection.prepare(sql)?.exists(params![table, name])?)
 }

@@ -232,7 +232,10 @@ pub(super) fn create(
 }
 
 /// Ends a file and makes it durable.
-pub(super) fn close(mut writer: ArrowWriter<Hashing>, path: PathBuf) -> Result<Written, ParquetError> {
+pub(super) fn close(
+    mut writer: ArrowWriter<Hashing>,
+    path: PathBuf,
+) -> Result<Written, ParquetError> {
     let metadata = writer.finish()?;
     let file = writer.inner();
     file.file.sync_all()?;

@@ -12,7 +12,8 @@ use arrow::error::ArrowError;
 use domain::Failure;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 
@@ -46,10 +47,15 @@ impl Input {
         let mut row = 0;
         for batch in file.read(schema, None)? {
             let batch = file.told(batch)?;
-            let mask = self.keep.as_ref().map(|keep| keep.slice(row, batch.num_rows()));
+            let mask = self
+                .keep
+                .as_ref()
+                .map(|keep| keep.slice(row, batch.num_rows()));
             row += batch.num_rows();
             let batch = match mask {
-                Some(mask) => file.told(filter_record_batch(&batch, &BooleanArray::new(mask, None)))?,
+                Some(mask) => {
+                    file.told(filter_record_batch(&batch, &BooleanArray::new(mask, None)))?
+                }
                 None => batch,
             };
             if batch.num_rows() > 0 {
@@ -119,7 +125,8 @@ impl<'a> Stored<'a> {
         let size = self.file.metadata()?.len();
         let rows = u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
         let file = self.file.try_clone()?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let builder = match group {
             Some(group) => builder.with_row_groups(vec![group]),
             None => builder,
@@ -141,7 +148,10 @@ pub(super) fn position(schema: &Schema, name: &str) -> Option<usize> {
     let exact = schema.index_of(name).ok();
     exact.or_else(|| {
         let folded = name.to_lowercase();
-        let mut names = schema.fields().iter().map(|field| field.name().to_lowercase());
+        let mut names = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().to_lowercase());
         names.position(|known| known == folded)
     })
 }

@@ -68,7 +68,11 @@ impl Bits {
 
 impl<'a> Keys<'a> {
     /// For a table with these key columns, in the types that its rows have together.
-    pub(super) fn new(table: &'a TableName, key: &[String], columns: &Schema) -> Result<Self, Failure> {
+    pub(super) fn new(
+        table: &'a TableName,
+        key: &[String],
+        columns: &Schema,
+    ) -> Result<Self, Failure> {
         let mut fields = Vec::new();
         for name in key {
             let at = position(columns, name);
@@ -87,9 +91,15 @@ impl<'a> Keys<'a> {
             fields.push(Field::new(field.name(), field.data_type().clone(), true));
         }
         let schema = storable_schema(&Schema::new(fields));
-        let sort = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
-        let rows = RowConverter::new(sort.collect())
-            .map_err(|error| Failure::bug(format!("table `{table}`: its primary key cannot be compared: {error}")))?;
+        let sort = schema
+            .fields()
+            .iter()
+            .map(|field| SortField::new(field.data_type().clone()));
+        let rows = RowConverter::new(sort.collect()).map_err(|error| {
+            Failure::bug(format!(
+                "table `{table}`: its primary key cannot be compared: {error}"
+            ))
+        })?;
         Ok(Self {
             table,
             schema,
@@ -163,11 +173,15 @@ impl<'a> Keys<'a> {
         for (number, group) in file.metadata().metadata().row_groups().iter().enumerate() {
             let mut at = start;
             start += usize::try_from(group.num_rows()).unwrap_or(0);
-            if apart(span.as_ref(), self.span(std::slice::from_ref(group)).as_ref()) {
+            if apart(
+                span.as_ref(),
+                self.span(std::slice::from_ref(group)).as_ref(),
+            ) {
                 continue;
             }
             for batch in file.read(&self.schema, Some(number))? {
-                let batch = file.told(batch.and_then(|batch| conform_batch(&batch, &self.schema)))?;
+                let batch =
+                    file.told(batch.and_then(|batch| conform_batch(&batch, &self.schema)))?;
                 for hash in self.hashes(&batch)? {
                     if newest.contains_key(&hash) {
                         stays.clear(at);
@@ -197,10 +211,14 @@ impl<'a> Keys<'a> {
     fn hashes(&self, batch: &RecordBatch) -> Result<Vec<u128>, Failure> {
         let rows = self.rows.convert_columns(batch.columns());
         let rows = rows.map_err(|error| {
-            Failure::bug(format!("table `{}`: its keys cannot be compared: {error}", self.table))
+            Failure::bug(format!(
+                "table `{}`: its keys cannot be compared: {error}",
+                self.table
+            ))
         })?;
         let (high, low) = &self.seeds;
-        let hash = |row: &[u8]| u128::from(high.hash_one(row)) << 64 | u128::from(low.hash_one(row));
+        let hash =
+            |row: &[u8]| u128::from(high.hash_one(row)) << 64 | u128::from(low.hash_one(row));
         Ok(rows.iter().map(|row| hash(row.as_ref())).collect())
     }
 
@@ -214,7 +232,8 @@ impl<'a> Keys<'a> {
         let mut span: Option<Range<i64>> = None;
         for group in groups {
             let mut columns = group.columns().iter();
-            let column = columns.find(|column| column.column_path().parts() == [first.name().as_str()])?;
+            let column =
+                columns.find(|column| column.column_path().parts() == [first.name().as_str()])?;
             let Some(Statistics::Int64(values)) = column.statistics() else {
                 return None;
             };

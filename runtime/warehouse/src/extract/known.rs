@@ -42,7 +42,8 @@ impl FileColumns {
     /// Of the rows that a run has staged.
     pub(super) fn staged(schema: &Schema) -> Self {
         let stored = schema.fields().iter();
-        let stored = stored.map(|field| Field::new(field.name(), storable(field.data_type()), true));
+        let stored =
+            stored.map(|field| Field::new(field.name(), storable(field.data_type()), true));
         Self {
             stored: Schema::new(stored.collect::<Vec<_>>()),
             needed: schema.clone(),
@@ -62,12 +63,17 @@ impl FileColumns {
 /// Whether a column without structure has no value in any row; unknown counts as no.
 fn only_nulls(metadata: &ArrowReaderMetadata, name: &str) -> bool {
     let leaves = metadata.parquet_schema().columns().iter();
-    let mut leaves = leaves.enumerate().filter(|(_, leaf)| leaf.path().parts() == [name]);
+    let mut leaves = leaves
+        .enumerate()
+        .filter(|(_, leaf)| leaf.path().parts() == [name]);
     let Some((at, _)) = leaves.next() else {
         return false;
     };
     let empty = |group: &RowGroupMetaData| {
-        let nulls = group.columns().get(at).and_then(|column| column.statistics()?.null_count_opt());
+        let nulls = group
+            .columns()
+            .get(at)
+            .and_then(|column| column.statistics()?.null_count_opt());
         nulls.is_some_and(|nulls| i64::try_from(nulls).is_ok_and(|nulls| nulls == group.num_rows()))
     };
     metadata.metadata().row_groups().iter().all(empty)
@@ -80,7 +86,9 @@ pub(super) fn unify<'a>(schemas: impl IntoIterator<Item = &'a Schema>) -> Schema
     for schema in schemas {
         for field in schema.fields() {
             match position(&known, field.name()).and_then(|at| fields.get_mut(at)) {
-                Some(held) => *held = Field::new(held.name(), join(held.data_type(), field.data_type()), true),
+                Some(held) => {
+                    *held = Field::new(held.name(), join(held.data_type(), field.data_type()), true)
+                }
                 None => fields.push(field.as_ref().clone()),
             }
         }
@@ -112,7 +120,11 @@ pub(super) fn difference(known: &Schema, staged: &Schema) -> Option<String> {
     }
     for field in known.fields() {
         if position(staged, field.name()).is_none() {
-            lines.push(format!("`{}` ({}) is missing", shown(field.name()), word(field.data_type())));
+            lines.push(format!(
+                "`{}` ({}) is missing",
+                shown(field.name()),
+                word(field.data_type())
+            ));
         }
     }
     let more = lines.len().saturating_sub(SHOWN);

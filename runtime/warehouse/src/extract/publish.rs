@@ -118,7 +118,11 @@ impl Publish<'_> {
             contents.cursors.remove(table);
         }
         // A cursor without a table, such as one for all of them, has no rows that could come anew.
-        let tables: HashSet<_> = contents.entries.iter().map(|entry| entry.name.folded()).collect();
+        let tables: HashSet<_> = contents
+            .entries
+            .iter()
+            .map(|entry| entry.name.folded())
+            .collect();
         let renewed = |table: &String| self.cursors.contains_key(table) && !tables.contains(table);
         contents.anew.retain(|table| !renewed(table));
         contents.cursors.extend(
@@ -132,7 +136,11 @@ impl Publish<'_> {
 
     /// What the extract says where only the files differ: when its rows were extracted stays.
     pub(super) fn same_rows(&self, contents: Contents) -> Contents {
-        let times: HashMap<_, _> = contents.entries.iter().map(|e| (e.name.folded(), e.extracted_at)).collect();
+        let times: HashMap<_, _> = contents
+            .entries
+            .iter()
+            .map(|e| (e.name.folded(), e.extracted_at))
+            .collect();
         let mut after = self.merge(contents);
         for entry in &mut after.entries {
             if let Some(at) = times.get(&entry.name.folded()) {

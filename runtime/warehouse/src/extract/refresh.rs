@@ -90,7 +90,10 @@ fn chosen(
     source: &SourceName,
     tables: &[TableName],
 ) -> Result<Vec<String>, Failure> {
-    let local = contents.entries.iter().filter(|entry| entry.query_mode == QueryMode::Local);
+    let local = contents
+        .entries
+        .iter()
+        .filter(|entry| entry.query_mode == QueryMode::Local);
     let mut all: Vec<_> = local.map(|entry| entry.name.folded()).collect();
     all.extend(contents.cursors.keys().cloned());
     all.sort();

@@ -70,7 +70,10 @@ impl Settling<'_> {
                 files.push(Settled::Kept(file.clone()));
                 continue;
             }
-            for written in self.splitter(table, None).write(&[Input::all(&file.path)])? {
+            for written in self
+                .splitter(table, None)
+                .write(&[Input::all(&file.path)])?
+            {
                 files.push(Settled::New(NewFile {
                     partition: file.partition.clone(),
                     origin: Some(file.origin.clone().unwrap_or_else(|| file.path.clone())),
@@ -89,7 +92,10 @@ impl Settling<'_> {
         staged: &FileColumns,
         unfit: &[bool],
     ) -> Result<Vec<Settled>, Failure> {
-        let Left { staged: wins, earlier } = self.resolve(table)?;
+        let Left {
+            staged: wins,
+            earlier,
+        } = self.resolve(table)?;
         if self.earlier.is_empty() {
             return self.staged_alone(table, staged, wins);
         }
@@ -98,7 +104,9 @@ impl Settling<'_> {
             keep: wins,
         };
         let by = self.rule.partition_by.as_ref();
-        let labels = self.splitter(table, by).labels(std::slice::from_ref(&input))?;
+        let labels = self
+            .splitter(table, by)
+            .labels(std::slice::from_ref(&input))?;
         let mut touched: HashSet<Option<String>> = labels.into_iter().collect();
         for ((file, keep), unfit) in self.earlier.iter().zip(&earlier).zip(unfit) {
             // A file of another scheme may hold rows of any partition.

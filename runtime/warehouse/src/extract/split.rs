@@ -196,13 +196,20 @@ impl Splitter<'_> {
 
 /// Writes out the largest of the open row groups until all together are small enough.
 fn relieve(open: &mut BTreeMap<usize, Open>) -> Result<(), Failure> {
-    let held = |open: &BTreeMap<usize, Open>| open.values().map(|one| one.writer.memory_size()).sum::<usize>();
+    let held = |open: &BTreeMap<usize, Open>| {
+        open.values()
+            .map(|one| one.writer.memory_size())
+            .sum::<usize>()
+    };
     while held(open) > HELD {
         let largest = open.values_mut().max_by_key(|one| one.writer.memory_size());
-        let Some(Open { path, writer }) = largest.filter(|one| one.writer.in_progress_rows() > 0) else {
+        let Some(Open { path, writer }) = largest.filter(|one| one.writer.in_progress_rows() > 0)
+        else {
             break;
         };
-        writer.flush().map_err(|error| encode_failure(path, &error))?;
+        writer
+            .flush()
+            .map_err(|error| encode_failure(path, &error))?;
     }
     Ok(())
 }
@@ -224,7 +231,9 @@ impl<'a> Labels<'a> {
         };
         let kind = column.data_type();
         let to = match by {
-            Partitioning::Column(_) if !kind.is_nested() && *kind != DataType::Binary => DataType::Utf8,
+            Partitioning::Column(_) if !kind.is_nested() && *kind != DataType::Binary => {
+                DataType::Utf8
+            }
             Partitioning::Time(_) if *kind == DataType::Date32 || *kind == TIMESTAMP => TIMESTAMP,
             // No row has a value: all are in the partition of null.
             Partitioning::Time(_) if column.null_count() == column.len() => TIMESTAMP,
@@ -240,7 +249,9 @@ impl<'a> Labels<'a> {
             }
         };
         let values = cast(column, &to).map_err(|error| {
-            Failure::upstream(format!("table `{table}`: it cannot be split by the column `{name}`: {error}"))
+            Failure::upstream(format!(
+                "table `{table}`: it cannot be split by the column `{name}`: {error}"
+            ))
         })?;
         Ok(Self { by, values })
     }
@@ -251,9 +262,14 @@ impl<'a> Labels<'a> {
             return format!("{column} is null");
         }
         let label = match self.by {
-            Partitioning::Column(_) => format!("{column}={}", self.values.as_string::<i32>().value(row)),
+            Partitioning::Column(_) => {
+                format!("{column}={}", self.values.as_string::<i32>().value(row))
+            }
             Partitioning::Time(_) => {
-                let at = self.values.as_primitive::<TimestampMicrosecondType>().value(row);
+                let at = self
+                    .values
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .value(row);
                 format!("{column}={}", month(at))
             }
         };

@@ -10,7 +10,9 @@ use arrow::array::RecordBatch;
 use domain::format::{Appended, BodyFormat};
 use domain::ports::{self, Cursors, Published};
 use domain::table::{Attachment, RemoteTable};
-use domain::{Failure, FailureKind, QueryMode, RunId, SourceName, TableName, TableRules, TableSpec};
+use domain::{
+    Failure, FailureKind, QueryMode, RunId, SourceName, TableName, TableRules, TableSpec,
+};
 use jiff::Timestamp;
 
 use super::contents::{AttachRow, Contents, Entry};

@@ -54,7 +54,10 @@ impl Staged {
     ) -> Result<Option<Vec<Settled>>, Failure> {
         let replaces = !self.published && (anew || self.spec.mode == WriteMode::Replace);
         let schema = self.columns.schema();
-        let staged = self.writer.take().map(|writer| writer.finish(Arc::clone(&schema)));
+        let staged = self
+            .writer
+            .take()
+            .map(|writer| writer.finish(Arc::clone(&schema)));
         let Some(staged) = staged.transpose()?.flatten() else {
             return match replaces || known.is_none() {
                 true => self.without_rows(known, next_path),
@@ -140,7 +143,11 @@ fn check_key(spec: &TableSpec) -> Result<(), Failure> {
             "the table `{name}` is opened for `merge` without a primary key, by which rows would be found again"
         )));
     }
-    let mut columns: Vec<_> = spec.primary_key.iter().map(|name| name.to_lowercase()).collect();
+    let mut columns: Vec<_> = spec
+        .primary_key
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
     columns.sort();
     columns.dedup();
     if columns.len() < spec.primary_key.len() {

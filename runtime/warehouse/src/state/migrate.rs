@@ -48,6 +48,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 7,
         sql: include_str!("../../migrations/0007_people_and_places.sql"),
     },
+    Migration {
+        number: 9,
+        sql: include_str!("../../migrations/0009_schema_history.sql"),
+    },
 ];
 
 /// The schema that this server writes.

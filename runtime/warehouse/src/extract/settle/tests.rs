@@ -26,8 +26,15 @@ fn rules(value: Value) -> TableRules {
 }
 
 /// One run with one publish.
-fn write(warehouse: &Warehouse, spec: &TableSpec, rules: &TableRules, lines: &str) -> Result<(), Failure> {
-    let mut stage = warehouse.extracts.stage(&source("shop"), RunId::generate())?;
+fn write(
+    warehouse: &Warehouse,
+    spec: &TableSpec,
+    rules: &TableRules,
+    lines: &str,
+) -> Result<(), Failure> {
+    let mut stage = warehouse
+        .extracts
+        .stage(&source("shop"), RunId::generate())?;
     stage.follow(rules);
     stage.open_table(spec)?;
     stage.append_json(&table("t"), lines.as_bytes())?;
@@ -41,11 +48,19 @@ fn put(warehouse: &Warehouse, spec: &TableSpec, lines: &str) {
 fn entry(warehouse: &Warehouse) -> Entry {
     let folder = warehouse.paths.extract(&source("shop"));
     let contents = Contents::read(&folder).unwrap().unwrap();
-    contents.entries.into_iter().find(|entry| entry.name.as_str() == "t").unwrap()
+    contents
+        .entries
+        .into_iter()
+        .find(|entry| entry.name.as_str() == "t")
+        .unwrap()
 }
 
 fn files(warehouse: &Warehouse) -> BTreeSet<PathBuf> {
-    entry(warehouse).files.into_iter().map(|file| file.path).collect()
+    entry(warehouse)
+        .files
+        .into_iter()
+        .map(|file| file.path)
+        .collect()
 }
 
 /// What a query of the table gives, sorted.
@@ -58,8 +73,15 @@ fn rows(warehouse: &Warehouse, columns: &str) -> Vec<String> {
     let mut statement = database.prepare(&sql).unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     let rows: Vec<String> = rows.map(Result::unwrap).collect();
-    assert_eq!(entry.rows, rows.len() as u64, "the extract counts what is there");
-    assert_eq!(warehouse.extracts.verify(&source("shop")).unwrap().problems, [""; 0]);
+    assert_eq!(
+        entry.rows,
+        rows.len() as u64,
+        "the extract counts what is there"
+    );
+    assert_eq!(
+        warehouse.extracts.verify(&source("shop")).unwrap().problems,
+        [""; 0]
+    );
     rows
 }
 
@@ -67,10 +89,21 @@ fn rows(warehouse: &Warehouse, columns: &str) -> Vec<String> {
 fn a_merge_keeps_the_newest_row_of_each_key() {
     let (_folder, warehouse) = open();
     let spec = merged(None);
-    put(&warehouse, &spec, r#"[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":1,"v":"c"},{"id":5,"v":"e"},{"id":6,"v":"f"}]"#);
+    put(
+        &warehouse,
+        &spec,
+        r#"[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":1,"v":"c"},{"id":5,"v":"e"},{"id":6,"v":"f"}]"#,
+    );
     assert_eq!(rows(&warehouse, "id, v"), ["1 c", "2 b", "5 e", "6 f"]);
-    put(&warehouse, &spec, r#"[{"id":2,"v":"B"},{"id":3,"v":"d"},{"id":2,"v":"bb"}]"#);
-    assert_eq!(rows(&warehouse, "id, v"), ["1 c", "2 bb", "3 d", "5 e", "6 f"]);
+    put(
+        &warehouse,
+        &spec,
+        r#"[{"id":2,"v":"B"},{"id":3,"v":"d"},{"id":2,"v":"bb"}]"#,
+    );
+    assert_eq!(
+        rows(&warehouse, "id, v"),
+        ["1 c", "2 bb", "3 d", "5 e", "6 f"]
+    );
     assert_eq!(files(&warehouse).len(), 1);
 }
 
@@ -81,16 +114,28 @@ fn a_key_may_have_several_columns_and_widen() {
         primary_key: vec!["id".to_owned(), "Day".to_owned()],
         ..spec("t", WriteMode::Merge)
     };
-    put(&warehouse, &spec, r#"[{"id":1,"day":"2026-01-01","v":1},{"id":1,"day":"2026-01-02","v":2}]"#);
-    put(&warehouse, &spec, r#"[{"id":"1","day":"2026-01-02","v":3},{"id":"x","day":"2026-01-02","v":4}]"#);
-    assert_eq!(rows(&warehouse, "id, day, v"), ["1 2026-01-01 1", "1 2026-01-02 3", "x 2026-01-02 4"]);
+    put(
+        &warehouse,
+        &spec,
+        r#"[{"id":1,"day":"2026-01-01","v":1},{"id":1,"day":"2026-01-02","v":2}]"#,
+    );
+    put(
+        &warehouse,
+        &spec,
+        r#"[{"id":"1","day":"2026-01-02","v":3},{"id":"x","day":"2026-01-02","v":4}]"#,
+    );
+    assert_eq!(
+        rows(&warehouse, "id, day, v"),
+        ["1 2026-01-01 1", "1 2026-01-02 3", "x 2026-01-02 4"]
+    );
 }
 
 #[test]
 fn a_row_without_its_key_is_refused_by_its_number() {
     let (_folder, warehouse) = open();
     put(&warehouse, &merged(None), r#"[{"id":1}]"#);
-    let refused = |lines| write(&warehouse, &merged(None), &TableRules::default(), lines).unwrap_err();
+    let refused =
+        |lines| write(&warehouse, &merged(None), &TableRules::default(), lines).unwrap_err();
     let failure = refused(r#"[{"id":2},{"id":null,"v":1}]"#);
     assert!(failure.message.starts_with("table `t`, row 2"), "{failure}");
     assert!(failure.message.contains("`id`"), "{failure}");
@@ -130,25 +175,43 @@ fn deletion_is_told_by_any_value_that_is_not_empty() {
 fn only_partitions_that_change_are_written_again() {
     let (_folder, warehouse) = open();
     let spec = merged(Some("country"));
-    put(&warehouse, &spec, r#"[{"id":1,"country":"de"},{"id":2,"country":"cz"},{"id":3,"country":"fr"},{"id":4}]"#);
+    put(
+        &warehouse,
+        &spec,
+        r#"[{"id":1,"country":"de"},{"id":2,"country":"cz"},{"id":3,"country":"fr"},{"id":4}]"#,
+    );
     let before = files(&warehouse);
     assert_eq!(before.len(), 4);
     put(&warehouse, &spec, r#"[{"id":5,"country":"fr"}]"#);
     assert_eq!(before.intersection(&files(&warehouse)).count(), 3);
     // It leaves one partition for another, and for the first that of the nulls.
     put(&warehouse, &spec, r#"[{"id":1,"country":"fr"},{"id":2}]"#);
-    assert_eq!(rows(&warehouse, "id, coalesce(country, '-')"), ["1 fr", "2 -", "3 fr", "4 -", "5 fr"]);
+    assert_eq!(
+        rows(&warehouse, "id, coalesce(country, '-')"),
+        ["1 fr", "2 -", "3 fr", "4 -", "5 fr"]
+    );
     assert_eq!(files(&warehouse).len(), 2);
 }
 
 #[test]
 fn a_table_that_is_split_otherwise_from_now_on_loses_and_doubles_nothing() {
     let (_folder, warehouse) = open();
-    put(&warehouse, &merged(None), r#"[{"id":1,"a":1,"b":1},{"id":2,"a":1,"b":2}]"#);
+    put(
+        &warehouse,
+        &merged(None),
+        r#"[{"id":1,"a":1,"b":1},{"id":2,"a":1,"b":2}]"#,
+    );
     put(&warehouse, &merged(Some("a")), r#"[{"id":1,"a":2,"b":1}]"#);
-    put(&warehouse, &merged(Some("b")), r#"[{"id":2,"a":2,"b":1},{"id":3,"a":1,"b":3}]"#);
+    put(
+        &warehouse,
+        &merged(Some("b")),
+        r#"[{"id":2,"a":2,"b":1},{"id":3,"a":1,"b":3}]"#,
+    );
     put(&warehouse, &merged(None), r#"[{"id":4,"a":9,"b":9}]"#);
-    assert_eq!(rows(&warehouse, "id, a, b"), ["1 2 1", "2 2 1", "3 1 3", "4 9 9"]);
+    assert_eq!(
+        rows(&warehouse, "id, a, b"),
+        ["1 2 1", "2 2 1", "3 1 3", "4 9 9"]
+    );
 }
 
 #[test]
@@ -157,8 +220,14 @@ fn a_table_is_split_by_month_and_by_hostile_values() {
     let rules = rules(json!({"t": {"partition_by": {"column": "at", "by": "month"}}}));
     let lines = r#"[{"at":"2026-01-31T23:59:59Z"},{"at":"2026-02-01T00:30:00+01:00"},{"at":"2026-02-01"},{"at":null}]"#;
     write(&warehouse, &spec("t", WriteMode::Append), &rules, lines).unwrap();
-    let partitions = entry(&warehouse).files.into_iter().map(|file| file.partition.unwrap());
-    assert_eq!(partitions.collect::<Vec<_>>(), ["at=2026-01", "at=2026-02", "at is null"]);
+    let partitions = entry(&warehouse)
+        .files
+        .into_iter()
+        .map(|file| file.partition.unwrap());
+    assert_eq!(
+        partitions.collect::<Vec<_>>(),
+        ["at=2026-01", "at=2026-02", "at is null"]
+    );
 
     let hostile = TableSpec {
         partition_by: Some("p".to_owned()),
@@ -173,9 +242,24 @@ fn a_table_is_split_by_month_and_by_hostile_values() {
         assert_eq!(file.path.parent(), Some(data.as_path()));
         assert!(file.partition.unwrap().len() <= 200);
     }
-    let text = write(&warehouse, &spec("t", WriteMode::Replace), &rules, r#"[{"at":"x"}]"#).unwrap_err();
-    assert!(text.message.contains("neither dates nor timestamps"), "{text}");
-    let none = write(&warehouse, &hostile, &TableRules::default(), r#"[{"q":"x"}]"#).unwrap_err();
+    let text = write(
+        &warehouse,
+        &spec("t", WriteMode::Replace),
+        &rules,
+        r#"[{"at":"x"}]"#,
+    )
+    .unwrap_err();
+    assert!(
+        text.message.contains("neither dates nor timestamps"),
+        "{text}"
+    );
+    let none = write(
+        &warehouse,
+        &hostile,
+        &TableRules::default(),
+        r#"[{"q":"x"}]"#,
+    )
+    .unwrap_err();
     assert!(none.message.contains("none of its rows has"), "{none}");
 }
 
@@ -224,7 +308,10 @@ fn a_column_that_had_no_value_yet_takes_the_type_of_its_first_one() {
     put(&warehouse, &spec, r#"[{"id":1,"n":null}]"#);
     put(&warehouse, &spec, r#"[{"id":2,"n":7}]"#);
     put(&warehouse, &spec, r#"[{"id":3,"n":null}]"#);
-    assert_eq!(rows(&warehouse, "id, coalesce(n, 0) + 1"), ["1 1", "2 8", "3 1"]);
+    assert_eq!(
+        rows(&warehouse, "id, coalesce(n, 0) + 1"),
+        ["1 1", "2 8", "3 1"]
+    );
 }
 
 #[test]

@@ -109,6 +109,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Unique("knowledge_votes", "item_id, user_id"),
     refers("knowledge_votes", "item_id", "knowledge_items", "id"),
     refers("sync_history", "table_id", "table_registry", "id"),
+    Rule::Unique("table_columns", "source, table_name, lower(column_name)"),
+    Rule::Unique("schema_changes", "id"),
 ];
 
 impl Rule {
