@@ -70,7 +70,7 @@ pub(crate) fn body(
             pointer::records(columns, sink, &text, &options.records)?;
         }
         BodyFormat::Ndjson(compression) => {
-            json::lines(columns, sink, text(open(input, *compression)?)?)?
+            json::lines(columns, sink, text(open(input, *compression)?)?)?;
         }
         BodyFormat::Parquet => columnar::parquet(columns, sink, input, scratch)?,
         BodyFormat::Arrow => columnar::arrow(columns, sink, input)?,

@@ -87,7 +87,8 @@ pub(super) fn unify<'a>(schemas: impl IntoIterator<Item = &'a Schema>) -> Schema
         for field in schema.fields() {
             match position(&known, field.name()).and_then(|at| fields.get_mut(at)) {
                 Some(held) => {
-                    *held = Field::new(held.name(), join(held.data_type(), field.data_type()), true)
+                    *held =
+                        Field::new(held.name(), join(held.data_type(), field.data_type()), true);
                 }
                 None => fields.push(field.as_ref().clone()),
             }

@@ -71,11 +71,10 @@ struct Found {
 impl Found {
     fn place(&mut self, label: Option<String>) -> usize {
         let next = self.labels.len();
-        let place = *self.places.entry(label).or_insert_with_key(|label| {
+        *self.places.entry(label).or_insert_with_key(|label| {
             self.labels.push(label.clone());
             next
-        });
-        place
+        })
     }
 }
 
