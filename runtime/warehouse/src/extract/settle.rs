@@ -14,7 +14,7 @@ use super::encoder::Written;
 use super::input::{Input, Stored};
 use super::keys::{Keys, Left};
 use super::known::{self, FileColumns};
-use super::split::{NewFile, Splitter};
+use super::split::{NewFile, Splitter, within_most};
 
 /// A file of a table after a publish.
 #[derive(Debug, Clone)]
@@ -23,6 +23,15 @@ pub(super) enum Settled {
     Kept(TableFile),
     /// It lies in the stage.
     New(NewFile),
+}
+
+impl Settled {
+    fn partition(&self) -> Option<&str> {
+        match self {
+            Self::Kept(file) => file.partition.as_deref(),
+            Self::New(file) => file.partition.as_deref(),
+        }
+    }
 }
 
 /// What there is to settle.
@@ -50,10 +59,13 @@ impl Settling<'_> {
         let all = files.iter().chain([&staged]).map(|file| &file.needed);
         let table = known::unify(all);
         let unfit: Vec<bool> = files.iter().map(|file| !file.fit(&table)).collect();
-        match self.merge {
+        let files = match self.merge {
             true => self.merge(&table, &staged, &unfit),
             false => self.add(&table, &staged, &unfit),
-        }
+        }?;
+        let partitions: HashSet<_> = files.iter().map(Settled::partition).collect();
+        within_most(&self.spec.name, partitions.len())?;
+        Ok(files)
     }
 
     /// The staged rows follow the earlier ones. A file in narrower types is written anew in its place:

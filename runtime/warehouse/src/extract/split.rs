@@ -27,7 +27,7 @@ const WRITERS: usize = if cfg!(test) { 2 } else { 32 };
 /// What all open writers may hold together.
 const HELD: usize = 96 << 20;
 /// A table with more files than this is slow to plan for every query.
-const MOST_PARTITIONS: usize = 2_000;
+const MOST_PARTITIONS: usize = if cfg!(test) { 20 } else { 2_000 };
 /// A longer value stands as its hash.
 const MAX_LABEL: usize = 200;
 
@@ -157,13 +157,7 @@ impl Splitter<'_> {
             let place = found.place(Some(label.at(row as usize)));
             groups.entry(place).or_default().push(row);
         }
-        if found.labels.len() > MOST_PARTITIONS {
-            return Err(Failure::limit(format!(
-                "table `{}`: the column `{}` splits it into more than {MOST_PARTITIONS} partitions; split it by a column with fewer values, or by month",
-                self.table,
-                shorten(by.column())
-            )));
-        }
+        within_most(self.table, found.labels.len())?;
         Ok(groups)
     }
 
@@ -191,6 +185,16 @@ impl Splitter<'_> {
         };
         write().map_err(|error: ParquetError| encode_failure(path, &error))
     }
+}
+
+/// Whether a table has not too many partitions.
+pub(super) fn within_most(table: &TableName, partitions: usize) -> Result<(), Failure> {
+    if partitions > MOST_PARTITIONS {
+        return Err(Failure::limit(format!(
+            "table `{table}`: it is split into more than {MOST_PARTITIONS} partitions; split it by a column with fewer values, or by month"
+        )));
+    }
+    Ok(())
 }
 
 /// Writes out the largest of the open row groups until all together are small enough.

@@ -266,16 +266,25 @@ fn a_table_is_split_by_month_and_by_hostile_values() {
 #[test]
 fn too_many_partitions_end_the_publish_with_advice() {
     let (_folder, warehouse) = open();
-    let lines: Vec<Value> = (0..2_001).map(|id| json!({"id": id})).collect();
-    let failure = write(
-        &warehouse,
-        &merged(Some("id")),
-        &TableRules::default(),
-        &Value::from(lines).to_string(),
-    )
-    .unwrap_err();
-    assert_eq!(failure.kind, domain::FailureKind::Limit);
-    assert!(failure.message.contains("by month"), "{failure}");
+    let put = |ids: std::ops::Range<u32>| {
+        let lines: Value = ids.map(|id| json!({"id": id})).collect();
+        let spec = merged(Some("id"));
+        write(
+            &warehouse,
+            &spec,
+            &TableRules::default(),
+            &lines.to_string(),
+        )
+    };
+    for ids in [0..21, 15..36] {
+        let failure = put(ids).unwrap_err();
+        assert_eq!(failure.kind, domain::FailureKind::Limit);
+        assert!(failure.message.contains("by month"), "{failure}");
+        // In the second run it is those of before that make them too many.
+        put(0..15).unwrap();
+    }
+    assert!(put(15..21).is_err());
+    assert_eq!(rows(&warehouse, "id").len(), 15);
 }
 
 #[test]
