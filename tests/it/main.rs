@@ -35,6 +35,7 @@ mod sign_in;
 mod source_grants;
 mod upgrade_gate;
 mod wit_versions;
+mod write_modes;
 
 mod bad_data;
 mod bad_input;

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::names::{ConnectorName, SlotName};
 pub use crate::scheme::Scheme;
 use crate::scheme::read_token_url;
+use crate::table_rule::TableRules;
 
 pub use schema::schema_text;
 
@@ -108,6 +109,9 @@ pub struct Manifest {
     /// When to run it, where the admin says nothing else.
     #[serde(default)]
     pub schedule: Option<String>,
+    /// What holds for its tables beyond what it says when it opens them; `*` for all that have no entry.
+    #[serde(default, skip_serializing_if = "TableRules::is_empty")]
+    pub tables: TableRules,
     /// Limits that it asks for.
     #[serde(default)]
     pub limits: Limits,

@@ -23,6 +23,7 @@ use crate::run::{Counts, EgressRow, Level, LogLine, Operation, Progress, Run, Ru
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::table::{Attachment, RemoteTable, TableInfo, TableSpec};
+use crate::table_rule::TableRules;
 
 /// Cursors by the folded name of their table.
 pub type Cursors = BTreeMap<String, Vec<u8>>;
@@ -55,6 +56,10 @@ pub trait Stage: Send {
 
     /// Adds an Arrow IPC stream; returns how many rows.
     fn append_arrow(&mut self, table: &TableName, stream: &[u8]) -> Result<u64, Failure>;
+
+    /// What the manifest says about the tables that are opened from here on. A stage that keeps no rows has
+    /// nothing to follow.
+    fn follow(&mut self, _rules: &TableRules) {}
 
     /// Declares a remote database.
     fn attach(&mut self, attachment: &Attachment) -> Result<(), Failure>;

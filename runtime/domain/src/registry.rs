@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::names::{SourceName, TableName};
+use crate::run::RunId;
+use crate::schema_change::StoredColumn;
 use crate::table::QueryMode;
 
 /// A table as a source has it published now.
@@ -20,6 +22,8 @@ pub struct PublishedTable {
     pub size_bytes: u64,
     /// How many columns it has.
     pub columns: u64,
+    /// Its columns in order; empty where they are not known, as of a remote table.
+    pub types: Vec<StoredColumn>,
     /// The MD5 of its file, where it is in one.
     pub hash: Option<String>,
     /// Where its rows are read.
@@ -31,6 +35,8 @@ pub struct PublishedTable {
 /// How a sync of a source ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncReport {
+    /// The run that brought it; nothing where a server finds out later.
+    pub run: Option<RunId>,
     /// The source.
     pub source: SourceName,
     /// Its connector.

@@ -45,6 +45,7 @@ impl About {
         let at = Timestamp::now();
         let took = at.duration_since(run.started_at.unwrap_or(at)).as_millis();
         let report = SyncReport {
+            run: Some(run.id),
             source: self.source,
             connector: self.connector,
             at,

@@ -165,7 +165,11 @@ fn job(
         }
     }
     let stage = match run.operation {
-        Operation::Sync => Some(ports.extracts.stage(&source.name, run.id)?),
+        Operation::Sync => {
+            let mut stage = ports.extracts.stage(&source.name, run.id)?;
+            stage.follow(&version.manifest.tables);
+            Some(stage)
+        }
         Operation::Check | Operation::Discover => None,
     };
     Ok(Job {

@@ -23,6 +23,7 @@ pub(crate) mod packages;
 pub(crate) mod preferences;
 pub(crate) mod publishers;
 pub(crate) mod query;
+pub(crate) mod reading;
 pub(crate) mod registry;
 pub(crate) mod runs;
 pub(crate) mod scripts;

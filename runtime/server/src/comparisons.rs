@@ -25,7 +25,7 @@ const MOST_WAITING: u64 = 20;
 #[derive(Debug)]
 enum Task {
     /// Make this comparison.
-    Compare(Comparison),
+    Compare(Box<Comparison>),
     /// See whether this source is to be moved.
     Consider(SourceName),
     /// There is nothing more to come.
@@ -68,7 +68,7 @@ impl Comparisons {
             ));
         }
         app.state().insert_comparison(&comparison, entry)?;
-        let task = Task::Compare(comparison.clone());
+        let task = Task::Compare(Box::new(comparison.clone()));
         self.tasks.send(task).map_err(ApiError::internal)?;
         Ok(comparison)
     }

@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
-    knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, registry,
-    runs, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
+    knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, reading,
+    registry, runs, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -88,6 +88,9 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(upkeep::get_comparison))
         .routes(routes!(lifecycle::enable_source))
         .routes(routes!(lifecycle::disable_source))
+        .routes(routes!(reading::refresh_source))
+        .routes(routes!(reading::reset_cursor))
+        .routes(routes!(reading::get_schema_history))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))

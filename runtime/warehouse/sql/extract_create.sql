@@ -15,7 +15,15 @@ CREATE TABLE _sluice_file (
     rows       BIGINT NOT NULL,
     size_bytes BIGINT NOT NULL,
     sha256     VARCHAR,
-    md5        VARCHAR
+    md5        VARCHAR,
+    -- The partition of a split table that it holds, and the file in whose place it stands.
+    partition  VARCHAR,
+    origin     VARCHAR
+);
+
+-- Tables that the next run brings anew, whatever their write mode and cursor.
+CREATE TABLE _sluice_anew (
+    table_name VARCHAR NOT NULL
 );
 
 CREATE TABLE _sluice_cursor (

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::schema_change::StoredColumn;
 use domain::{PublishedTable, QueryMode, SourceName, TableName};
 use jiff::Timestamp;
 
@@ -14,6 +15,15 @@ pub struct CatalogColumn {
     pub name: String,
     /// Its type in SQL, such as `BIGINT`.
     pub data_type: String,
+}
+
+impl CatalogColumn {
+    fn stored(&self) -> StoredColumn {
+        StoredColumn {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+        }
+    }
 }
 
 /// A table that can be queried.
@@ -55,6 +65,7 @@ impl CatalogTable {
             rows: self.rows,
             size_bytes: self.size_bytes,
             columns: self.columns.len() as u64,
+            types: self.columns.iter().map(CatalogColumn::stored).collect(),
             hash: self.hash().map(str::to_owned),
             query_mode: self.query_mode,
             published_at: self.extracted_at,

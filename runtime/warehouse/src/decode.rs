@@ -29,6 +29,7 @@ mod pointer;
 mod shape;
 mod text;
 mod widen;
+mod zstd;
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -36,9 +37,10 @@ use std::path::Path;
 use domain::format::{Appended, BodyFormat, Compression};
 use flate2::bufread::MultiGzDecoder;
 
+pub(crate) use arrived::{normal, shorten, stored_type};
 pub(crate) use columns::{Columns, Sink};
 pub(crate) use error::DecodeError;
-pub(crate) use widen::{TIMESTAMP, conform_batch, json_text, storable_field};
+pub(crate) use widen::{TIMESTAMP, conform_batch, join, json_text, storable, storable_field};
 
 /// One document is held in memory; larger ones come as NDJSON or in pages.
 const MAX_DOCUMENT: usize = 256 << 20;
@@ -55,13 +57,20 @@ pub(crate) fn body(
     let mut values = Vec::new();
     match format {
         BodyFormat::Csv(options) => {
-            csv::read(columns, sink, options, open(input, options.compression)?)?;
+            csv::read(
+                columns,
+                sink,
+                options,
+                text(open(input, options.compression)?)?,
+            )?;
         }
         BodyFormat::Json(options) => {
-            let text = document(open(input, options.compression)?)?;
+            let text = document(text(open(input, options.compression)?)?)?;
             values = pointer::read(columns, sink, &text, &options.records, &options.values)?;
         }
-        BodyFormat::Ndjson(compression) => json::lines(columns, sink, open(input, *compression)?)?,
+        BodyFormat::Ndjson(compression) => {
+            json::lines(columns, sink, text(open(input, *compression)?)?)?;
+        }
         BodyFormat::Parquet => columnar::parquet(columns, sink, input, scratch)?,
         BodyFormat::Arrow => columnar::arrow(columns, sink, input)?,
     }
@@ -104,18 +113,26 @@ fn open<'a>(
     compression: Compression,
 ) -> Result<Box<dyn Read + 'a>, DecodeError> {
     let mut input = BufReader::with_capacity(256 << 10, input);
-    let gzip = match compression {
-        Compression::None => false,
-        Compression::Gzip => true,
-        Compression::Auto => {
-            let start = std::io::BufRead::fill_buf(&mut input).map_err(DecodeError::Read)?;
-            start.starts_with(&[0x1f, 0x8b])
-        }
+    let start = match compression {
+        Compression::None => return Ok(Box::new(input)),
+        Compression::Gzip => return Ok(Box::new(MultiGzDecoder::new(input))),
+        Compression::Auto => std::io::BufRead::fill_buf(&mut input).map_err(DecodeError::Read)?,
     };
-    Ok(if gzip {
-        Box::new(MultiGzDecoder::new(input))
-    } else {
-        Box::new(input)
+    Ok(match start {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(input)),
+        start if start.starts_with(&zstd::MAGIC) => Box::new(zstd::Frames::new(input)),
+        _ => Box::new(input),
+    })
+}
+
+/// A text without the byte order mark that some programs put before it.
+fn text<'a>(mut input: Box<dyn Read + 'a>) -> Result<Box<dyn Read + 'a>, DecodeError> {
+    let mut start = Vec::new();
+    let mut head = input.by_ref().take(3);
+    head.read_to_end(&mut start).map_err(DecodeError::Read)?;
+    Ok(match start.as_slice() {
+        b"\xef\xbb\xbf" => input,
+        _ => Box::new(std::io::Cursor::new(start).chain(input)),
     })
 }
 

@@ -1,13 +1,21 @@
 //! The extracts of all sources: where runs write, and the atomic act that makes it visible.
 
+mod compact;
 mod contents;
 mod encoder;
 mod foreign;
 mod gc;
+mod input;
+mod keys;
+mod known;
 mod layout;
 mod mark;
 mod publish;
+mod refresh;
+mod settle;
+mod split;
 mod stage;
+mod staged;
 mod verify;
 mod writer;
 
@@ -22,6 +30,7 @@ use domain::{Failure, PublishedTable, RunId, SourceName};
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 
+pub use compact::Compaction;
 pub use contents::TableFile;
 pub(crate) use contents::{Contents, Entry, ExtractError, view};
 pub(crate) use gc::{Pin, Pins};
@@ -107,9 +116,7 @@ impl ports::Extracts for Extracts {
     fn cursors(&self, source: &SourceName) -> Result<Cursors, Failure> {
         let contents = Contents::read(&self.0.paths.extract(source));
         let contents = contents.map_err(|error| damaged_extract(source, &error))?;
-        Ok(contents
-            .map(|contents| contents.cursors)
-            .unwrap_or_default())
+        Ok(contents.map(Contents::open_cursors).unwrap_or_default())
     }
 
     fn rebuild(&self, source: &SourceName) -> Result<Vec<PublishedTable>, Failure> {

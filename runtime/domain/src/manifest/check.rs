@@ -23,6 +23,8 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
         )?;
     }
     webhook(manifest)?;
+    let tables = manifest.tables.check();
+    tables.map_err(|reason| wrong("tables", reason))?;
     extensions(manifest)
 }
 

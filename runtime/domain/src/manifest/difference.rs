@@ -46,6 +46,8 @@ impl Manifest {
             &schedule(self),
         );
         compare(&mut lines, "settings", &before.settings, &self.settings);
+        let rules = |manifest: &Self| serde_json::to_value(&manifest.tables).unwrap_or_default();
+        compare(&mut lines, "tables", &rules(before), &rules(self));
         if lines.len() > MAX_LINES {
             let more = lines.len() - MAX_LINES;
             lines.truncate(MAX_LINES);
@@ -173,6 +175,7 @@ mod tests {
             m["remote_extensions"] = json!(["bigquery"]);
             m["settings"]["properties"] = json!({"stack": {"type": "string"}});
             m["settings"]["required"] = json!(["stack"]);
+            m["tables"] = json!({"*": {"strict": true}});
         });
         assert_eq!(
             after.changes_since(&before),
@@ -188,6 +191,7 @@ mod tests {
                 "+ settings/properties/stack",
                 "- settings/properties/region",
                 "+ settings/required",
+                "+ tables/*",
             ]
         );
     }

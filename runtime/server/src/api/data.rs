@@ -113,6 +113,8 @@ mod tests {
             size_bytes: 1,
             sha256: None,
             md5: None,
+            partition: None,
+            origin: None,
         };
         let table = CatalogTable {
             name: TableName::parse("Orders").unwrap(),

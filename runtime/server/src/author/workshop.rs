@@ -182,7 +182,11 @@ impl Place {
         let failed = |failure: Failure| CliError::new(failure.to_string());
         let extracts = &self.warehouse.extracts;
         let stage = match trial.operation {
-            Operation::Sync => Some(extracts.stage(&self.source, run).map_err(failed)?),
+            Operation::Sync => {
+                let mut stage = extracts.stage(&self.source, run).map_err(failed)?;
+                stage.follow(&workshop.manifest.tables);
+                Some(stage)
+            }
             _ => None,
         };
         let observer = Arc::new(Lines::default());

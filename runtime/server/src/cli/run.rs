@@ -34,6 +34,9 @@ pub(super) struct Run {
     /// Bring only this table; may be repeated
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
+    /// Bring the tables anew: read them from the start and replace all rows, whatever their write mode
+    #[arg(long, conflicts_with_all = ["check", "discover"])]
+    full_refresh: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -64,6 +67,10 @@ pub(super) async fn run(run: Run) -> CliResult<ExitCode> {
         (_, true) => "discover",
         _ => "sync",
     };
+    if run.full_refresh {
+        let path = format!("/api/sources/{}/refresh", segment(&run.name));
+        client.post(&path, &json!({"tables": run.tables})).await?;
+    }
     let path = format!("/api/sources/{}/runs", segment(&run.name));
     let body = json!({"operation": operation, "tables": run.tables});
     let started = client.post(&path, &body).await?;

@@ -3,6 +3,7 @@
 mod credential;
 mod moving;
 mod policy;
+mod reading;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -44,6 +45,9 @@ pub(super) enum Command {
     /// What a source is granted, and how it moves between versions
     #[command(flatten)]
     Moving(moving::Command),
+    /// Where it goes on reading, and how the columns of its tables changed
+    #[command(flatten)]
+    Reading(reading::Command),
 }
 
 #[derive(Args)]
@@ -86,6 +90,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
         }
         Command::Policy(asked) => policy::policy(asked).await,
         Command::Moving(command) => moving::moving(command).await,
+        Command::Reading(command) => reading::reading(command).await,
     }
 }
 

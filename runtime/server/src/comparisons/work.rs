@@ -1,7 +1,7 @@
 //! The thread that compares, and then moves.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) fn work(app: &App, tasks: &Receiver<Task>) {
         let patience = if due.is_empty() { IDLE } else { AGAIN };
         match tasks.recv_timeout(patience) {
             Ok(Task::Compare(comparison)) => {
-                due.insert(carry_out(app, comparison).source);
+                due.insert(carry_out(app, *comparison).source);
             }
             Ok(Task::Consider(source)) => {
                 due.insert(source);
@@ -207,7 +207,7 @@ fn replay(app: &App, comparison: &Comparison) -> CliResult<Vec<ComparedRun>> {
 }
 
 /// The run that was recorded.
-fn stem(file: &PathBuf) -> String {
+fn stem(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default();
     stem.to_string_lossy().into_owned()
 }

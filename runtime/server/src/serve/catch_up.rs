@@ -20,6 +20,7 @@ pub(super) fn catch_up(warehouse: &Warehouse) -> Result<(), StateError> {
             continue;
         }
         warehouse.state.record_sync(&SyncReport {
+            run: None,
             tables,
             connector: source.connector.to_string(),
             source: source.name,

@@ -1,7 +1,9 @@
-//! What is forgotten in time: sessions and links that ended, and audit entries past their retention.
+//! What is forgotten in time: sessions and links that ended, and audit entries past their retention; and
+//! small files of tables that are put together.
 
 use std::time::Duration;
 
+use domain::Mark;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, AppState, blocking};
@@ -15,10 +17,15 @@ pub(super) async fn keep(app: AppState) {
     let mut ticks = tokio::time::interval(PERIOD);
     loop {
         ticks.tick().await;
-        let app = app.clone();
-        if let Err(error) = blocking(move || forget(&app)).await {
+        let forgetful = app.clone();
+        if let Err(error) = blocking(move || forget(&forgetful)).await {
             let cause = error.cause.as_deref().map(|cause| chain(cause));
             tracing::warn!(cause, "what has ended could not be forgotten");
+        }
+        let app = app.clone();
+        if let Err(error) = blocking(move || compact(&app)).await {
+            let cause = error.cause.as_deref().map(|cause| chain(cause));
+            tracing::warn!(cause, "small files could not be put together");
         }
     }
 }
@@ -30,6 +37,37 @@ fn forget(app: &App) -> ApiResult<()> {
     let before = now.saturating_sub(SignedDuration::from_hours(24 * days));
     if let Ok(before) = before {
         app.state().expire_audit(before)?;
+    }
+    Ok(())
+}
+
+/// Runs go on while the files are written. A source is held only for the moment in which they take the
+/// place of the old ones; one that is running then has its turn the next time.
+fn compact(app: &App) -> ApiResult<()> {
+    for source in app.state().sources()? {
+        let name = &source.name;
+        let marks = || -> ApiResult<Vec<Mark>> {
+            let pins = app.state().pins(name)?.into_iter();
+            Ok(pins.map(|pin| pin.mark).collect())
+        };
+        let compaction = match app.warehouse.extracts.compact(name, &marks()?) {
+            Ok(Some(compaction)) => compaction,
+            Ok(None) => continue,
+            Err(failure) => {
+                tracing::warn!(source = %name, %failure, "the files of source {name} could not be put together");
+                continue;
+            }
+        };
+        let Ok(_hold) = app.ingest.hold(name) else {
+            continue;
+        };
+        // A mark may have been made while the files were written.
+        match compaction.publish(&marks()?) {
+            Ok(fewer) => tracing::info!(source = %name, fewer, "source {name} has fewer files"),
+            Err(failure) => {
+                tracing::warn!(source = %name, %failure, "the files of source {name} could not be put together");
+            }
+        }
     }
     Ok(())
 }

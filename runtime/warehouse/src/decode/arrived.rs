@@ -71,7 +71,8 @@ fn reshape(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, DecodeError> {
     }
 }
 
-fn stored_type(from: &DataType, depth: usize) -> Option<DataType> {
+/// The type by which the host stores a kind of values; `None` where it has none.
+pub(crate) fn stored_type(from: &DataType, depth: usize) -> Option<DataType> {
     use DataType as T;
     Some(match from {
         _ if depth > 16 => return None,

@@ -49,6 +49,8 @@ pub(crate) struct Columns {
     columns: Vec<ColumnState>,
     by_key: HashMap<String, usize>,
     names: HashSet<String>,
+    /// Keys whose values are kept as JSON text where nothing else is declared.
+    json: HashSet<String>,
     /// Where the next key probably is: records tend to have their keys in one order.
     expected: usize,
     rows: usize,
@@ -61,9 +63,12 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// The declared columns, before any row.
-    pub(crate) fn new(declared: &[Column]) -> Result<Self, DecodeError> {
-        let mut columns = Self::default();
+    /// The declared columns, before any row, and the keys whose values are JSON text.
+    pub(crate) fn new(declared: &[Column], json: &[String]) -> Result<Self, DecodeError> {
+        let mut columns = Self {
+            json: json.iter().cloned().collect(),
+            ..Self::default()
+        };
         for column in declared {
             if columns.by_key.contains_key(&column.name) {
                 let reason = format!(
@@ -129,6 +134,7 @@ impl Columns {
         }
         let index = self.columns.len();
         let name = self.unique_name(key, index);
+        let declared = declared.or_else(|| self.json.contains(key).then_some(ColumnType::Json));
         let stored = declared.map_or(DataType::Null, declared::data_type);
         let mut lane = Lane::new(&stored);
         lane.nulls(self.rows);

@@ -28,7 +28,7 @@ impl Sink for Nowhere {
 
 fn decode(format: &BodyFormat, bytes: &[u8]) -> Result<Appended, DecodeError> {
     let scratch = tempfile::tempdir().unwrap();
-    let mut columns = Columns::new(&[]).unwrap();
+    let mut columns = Columns::new(&[], &[]).unwrap();
     let input = Box::new(std::io::Cursor::new(bytes.to_vec()));
     body(&mut columns, &mut Nowhere, format, input, scratch.path())
 }

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod bodies;
+
 #[derive(Default)]
 struct Rows(Vec<RecordBatch>);
 
@@ -72,7 +74,7 @@ fn show(columns: &Columns, rows: &Rows) -> Vec<String> {
 }
 
 fn read(declared: &[Column], format: &BodyFormat, bodies: &[&[u8]]) -> Result<Vec<String>, String> {
-    let mut columns = Columns::new(declared).unwrap();
+    let mut columns = Columns::new(declared, &[]).unwrap();
     let mut rows = Rows::default();
     let scratch = tempfile::tempdir().unwrap();
     for bytes in bodies {

@@ -1,6 +1,7 @@
 //! What an `extract.duckdb` says, read and written. This is the contract with other programs: they
 //! may write what is read here, and read what is written here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use domain::ports::Cursors;
@@ -36,6 +37,10 @@ pub struct TableFile {
     pub sha256: Option<Digest>,
     /// The md5 of its bytes as 32 hexadecimal digits, for clients that compare it.
     pub md5: Option<String>,
+    /// The partition that it holds, where the table is split.
+    pub partition: Option<String>,
+    /// The file in whose place it stands, with the same rows.
+    pub origin: Option<PathBuf>,
 }
 
 /// A table of an extract.
@@ -68,6 +73,8 @@ pub(crate) struct Contents {
     pub(crate) entries: Vec<Entry>,
     pub(crate) attachments: Vec<AttachRow>,
     pub(crate) cursors: Cursors,
+    /// The folded names of tables that the next run brings anew, whatever their write mode and cursor.
+    pub(crate) anew: BTreeSet<String>,
     /// Names in `_meta` that are no table names.
     pub(crate) refused: Vec<String>,
     /// Whether this host wrote it.
@@ -124,8 +131,17 @@ impl Contents {
                 params![table, cursor],
             )?;
         }
+        for table in &self.anew {
+            database.execute("INSERT INTO _sluice_anew VALUES (?)", params![table])?;
+        }
         database.execute_batch("COMMIT")?;
         Ok(database.execute_batch("CHECKPOINT")?)
+    }
+
+    /// The cursors from which a run goes on: none for a table that it brings anew.
+    pub(crate) fn open_cursors(mut self) -> Cursors {
+        self.cursors.retain(|table, _| !self.anew.contains(table));
+        self.cursors
     }
 
     fn read_meta(&mut self, connection: &Connection) -> Result<(), ExtractError> {
@@ -157,8 +173,15 @@ impl Contents {
     }
 
     fn read_own(&mut self, connection: &Connection, folder: &Path) -> Result<(), ExtractError> {
-        let sql = "SELECT table_name, path, rows, size_bytes, sha256, md5 FROM _sluice_file ORDER BY rowid";
-        let mut statement = connection.prepare(sql)?;
+        // An extract of a server before tables were split says nothing of it.
+        let split = match has_column(connection, "_sluice_file", "partition")? {
+            true => "partition, origin",
+            false => "NULL, NULL",
+        };
+        let sql = format!(
+            "SELECT table_name, path, rows, size_bytes, sha256, md5, {split} FROM _sluice_file ORDER BY rowid"
+        );
+        let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (table, path): (String, String) = (row.get(0)?, row.get(1)?);
@@ -169,6 +192,10 @@ impl Contents {
                 size_bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
                 sha256: sha256.and_then(|text| Digest::parse(&text).ok()),
                 md5: row.get(5)?,
+                partition: row.get(6)?,
+                origin: row
+                    .get::<_, Option<String>>(7)?
+                    .map(|path| folder.join(path)),
             };
             if let Some(entry) = self
                 .entries
@@ -182,6 +209,11 @@ impl Contents {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             self.cursors.insert(row.get(0)?, row.get(1)?);
+        }
+        if has_table(connection, "_sluice_anew")? {
+            let mut statement = connection.prepare("SELECT table_name FROM _sluice_anew")?;
+            let names = statement.query_map([], |row| row.get(0))?;
+            self.anew = names.collect::<Result<_, _>>()?;
         }
         self.read_remote(connection)
     }
@@ -223,17 +255,16 @@ impl Entry {
         )?;
         for file in &self.files {
             connection.execute(
-                "INSERT INTO _sluice_file VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO _sluice_file VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     name,
-                    file.path
-                        .strip_prefix(folder)
-                        .unwrap_or(&file.path)
-                        .to_string_lossy(),
+                    within(folder, &file.path),
                     count(file.rows),
                     count(file.size_bytes),
                     file.sha256.map(|digest| digest.to_string()),
-                    file.md5
+                    file.md5,
+                    file.partition,
+                    file.origin.as_ref().map(|path| within(folder, path))
                 ],
             )?;
         }
@@ -247,6 +278,12 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// A file's place in the extract, which stays when the data folder moves.
+pub(super) fn within(folder: &Path, file: &Path) -> String {
+    let within = file.strip_prefix(folder).unwrap_or(file);
+    within.to_string_lossy().into_owned()
 }
 
 /// The statement that makes a view straight over parquet files.
@@ -282,4 +319,10 @@ fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractEr
 fn has_table(connection: &Connection, name: &str) -> Result<bool, ExtractError> {
     let sql = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND NOT internal";
     Ok(connection.prepare(sql)?.exists(params![name])?)
+}
+
+fn has_column(connection: &Connection, table: &str, name: &str) -> Result<bool, ExtractError> {
+    let sql =
+        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal";
+    Ok(connection.prepare(sql)?.exists(params![table, name])?)
 }

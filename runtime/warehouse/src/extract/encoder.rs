@@ -38,7 +38,7 @@ pub(crate) struct Written {
 }
 
 /// A file that is hashed while it is written.
-struct Hashing {
+pub(super) struct Hashing {
     file: File,
     sha256: Sha256,
     md5: Md5,
@@ -190,10 +190,7 @@ impl Encoder {
         let mut whole = create(&self.path, &self.schema, &[], &self.written)?;
         for part in std::mem::take(&mut self.parts) {
             let file = File::open(&part.path)?;
-            // A few MiB at a time, whatever the rows are like.
-            let size =
-                (part.rows.saturating_mul(8 << 20) / part.size_bytes.max(1)).clamp(64, 8_192);
-            let size = usize::try_from(size).unwrap_or(1_024);
+            let size = batch_rows(part.rows, part.size_bytes);
             for batch in ParquetRecordBatchReaderBuilder::try_new(file)?
                 .with_batch_size(size)
                 .build()?
@@ -206,8 +203,14 @@ impl Encoder {
     }
 }
 
+/// How many rows of a file are a few MiB, whatever they are like.
+pub(super) fn batch_rows(rows: u64, size_bytes: u64) -> usize {
+    let size = (rows.saturating_mul(8 << 20) / size_bytes.max(1)).clamp(64, 8_192);
+    usize::try_from(size).unwrap_or(1_024)
+}
+
 /// Begins a file whose first rows these are.
-fn create(
+pub(super) fn create(
     path: &Path,
     schema: &SchemaRef,
     head: &[RecordBatch],
@@ -229,7 +232,11 @@ fn create(
     ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
 }
 
-fn close(mut writer: ArrowWriter<Hashing>, path: PathBuf) -> Result<Written, ParquetError> {
+/// Ends a file and makes it durable.
+pub(super) fn close(
+    mut writer: ArrowWriter<Hashing>,
+    path: PathBuf,
+) -> Result<Written, ParquetError> {
     let metadata = writer.finish()?;
     let file = writer.inner();
     file.file.sync_all()?;

@@ -38,6 +38,8 @@ fn describe(folder: &Path, path: &Path) -> Result<TableFile, ExtractError> {
         size_bytes,
         sha256: None,
         md5: None,
+        partition: None,
+        origin: None,
     })
 }
 

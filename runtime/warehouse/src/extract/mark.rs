@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 use domain::ports::{Cursors, Extracts as _};
 use domain::{Failure, Mark, QueryMode, RunId, SourceName, TableMark};
 
-use super::contents::{Contents, Entry};
+use super::contents::{Contents, Entry, TableFile, within};
 use super::publish::Publish;
 use super::{Extracts, damaged_extract, gc};
 
@@ -59,6 +59,7 @@ impl Extracts {
             remote: Vec::new(),
             attachments: None,
             cursors: &cursors,
+            begun_anew: Vec::new(),
         };
         let built = publish.build(&after)?;
         publish.commit(&built)?;
@@ -79,7 +80,7 @@ fn mark(folder: &Path, contents: &Contents) -> Mark {
     for entry in &contents.entries {
         let table = tables.entry(entry.name.folded()).or_default();
         table.files = entry.files.len();
-        table.last = entry.files.last().map(|file| inside(folder, &file.path));
+        table.last = entry.files.last().map(|file| known_by(folder, file));
     }
     for (table, cursor) in &contents.cursors {
         tables.entry(table.clone()).or_default().cursor = Some(hex::encode(cursor));
@@ -87,10 +88,9 @@ fn mark(folder: &Path, contents: &Contents) -> Mark {
     Mark(tables)
 }
 
-/// A file's place in the extract, which stays when the data folder moves.
-fn inside(folder: &Path, file: &Path) -> String {
-    let within = file.strip_prefix(folder).unwrap_or(file);
-    within.to_string_lossy().into_owned()
+/// The name by which a mark knows a file: one that was written anew keeps that of the first.
+pub(super) fn known_by(folder: &Path, file: &TableFile) -> String {
+    within(folder, file.origin.as_ref().unwrap_or(&file.path))
 }
 
 fn returned(
@@ -126,7 +126,7 @@ fn shorten(folder: &Path, entry: &mut Entry, mark: Option<&TableMark>) {
     let last = kept
         .checked_sub(1)
         .and_then(|at| entry.files.get(at))
-        .map(|file| inside(folder, &file.path));
+        .map(|file| known_by(folder, file));
     if last != mark.and_then(|mark| mark.last.clone()) {
         return;
     }

@@ -1,6 +1,7 @@
 //! The atomic act: files under new names, made durable, then one rename. Each step leaves the last
 //! extract readable, wherever the machine stops.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,9 @@ use domain::{Failure, QueryMode, RunId, SourceName, TableName};
 use jiff::Timestamp;
 
 use super::contents::{AttachRow, Contents, Entry, TableFile};
-use super::encoder::Written;
 use super::gc::{self, Pins};
+use super::settle::Settled;
+use super::split::NewFile;
 use super::{damaged_extract, disk_failure, extract_failure};
 
 /// A table as a run leaves it.
@@ -19,10 +21,8 @@ use super::{damaged_extract, disk_failure, extract_failure};
 pub(super) struct NewTable {
     pub(super) name: TableName,
     pub(super) description: String,
-    /// Its file in the stage.
-    pub(super) written: Written,
-    /// Whether the files that are there stay.
-    pub(super) append: bool,
+    /// All files that it has from now on.
+    pub(super) files: Vec<Settled>,
 }
 
 /// What a run publishes.
@@ -37,6 +37,8 @@ pub(super) struct Publish<'a> {
     /// `None` where the run has declared no remote database: those that are there stay.
     pub(super) attachments: Option<Vec<AttachRow>>,
     pub(super) cursors: &'a Cursors,
+    /// Tables that were to be brought anew, and now are.
+    pub(super) begun_anew: Vec<String>,
 }
 
 impl Publish<'_> {
@@ -60,16 +62,18 @@ impl Publish<'_> {
         let data = self.folder.join("data");
         for table in &mut self.tables {
             let folder = data.join(table.name.as_str());
-            let place = || {
+            let mut place = || {
                 std::fs::create_dir_all(&folder)?;
-                let name = table.written.path.file_name().unwrap_or_default();
-                let path = folder.join(name);
-                std::fs::rename(&table.written.path, &path)?;
-                sync_folder(&folder)?;
-                Ok(path)
+                for file in &mut table.files {
+                    if let Settled::New(NewFile { written, .. }) = file {
+                        let path = folder.join(written.path.file_name().unwrap_or_default());
+                        std::fs::rename(&written.path, &path)?;
+                        written.path = path;
+                    }
+                }
+                sync_folder(&folder)
             };
-            table.written.path =
-                place().map_err(|error: io::Error| disk_failure(&folder, &error))?;
+            place().map_err(|error: io::Error| disk_failure(&folder, &error))?;
         }
         let made_durable = if data.exists() {
             sync_folder(&data)
@@ -87,20 +91,13 @@ impl Publish<'_> {
     pub(super) fn merge(&self, mut contents: Contents) -> Contents {
         let now = Timestamp::now();
         for table in &self.tables {
-            let mut entry = table.entry(now);
+            let entry = table.entry(now);
             let known = contents
                 .entries
                 .iter()
                 .position(|e| e.name.folded() == table.name.folded());
             match known.and_then(|at| contents.entries.get_mut(at)) {
-                Some(known) => {
-                    if table.append {
-                        entry.files.splice(0..0, known.files.iter().cloned());
-                        entry.rows += known.rows;
-                        entry.size_bytes += known.size_bytes;
-                    }
-                    *known = entry;
-                }
+                Some(known) => *known = entry,
                 None => contents.entries.push(entry),
             }
         }
@@ -116,6 +113,18 @@ impl Publish<'_> {
                 .retain(|entry| entry.name.folded() != remote.name.folded());
             contents.entries.push(remote.clone());
         }
+        for table in &self.begun_anew {
+            contents.anew.remove(table);
+            contents.cursors.remove(table);
+        }
+        // A cursor without a table, such as one for all of them, has no rows that could come anew.
+        let tables: HashSet<_> = contents
+            .entries
+            .iter()
+            .map(|entry| entry.name.folded())
+            .collect();
+        let renewed = |table: &String| self.cursors.contains_key(table) && !tables.contains(table);
+        contents.anew.retain(|table| !renewed(table));
         contents.cursors.extend(
             self.cursors
                 .iter()
@@ -123,6 +132,22 @@ impl Publish<'_> {
         );
         contents.ours = true;
         contents
+    }
+
+    /// What the extract says where only the files differ: when its rows were extracted stays.
+    pub(super) fn same_rows(&self, contents: Contents) -> Contents {
+        let times: HashMap<_, _> = contents
+            .entries
+            .iter()
+            .map(|e| (e.name.folded(), e.extracted_at))
+            .collect();
+        let mut after = self.merge(contents);
+        for entry in &mut after.entries {
+            if let Some(at) = times.get(&entry.name.folded()) {
+                entry.extracted_at = *at;
+            }
+        }
+        after
     }
 
     /// Builds the complete new extract beside the old one.
@@ -151,23 +176,47 @@ impl Publish<'_> {
 }
 
 impl NewTable {
+    /// Bytes of the files that are written for it.
+    pub(super) fn new_bytes(&self) -> u64 {
+        let size = |file: &Settled| match file {
+            Settled::Kept(_) => 0,
+            Settled::New(new) => new.written.size_bytes,
+        };
+        self.files.iter().map(size).sum()
+    }
+
     fn entry(&self, now: Timestamp) -> Entry {
+        let files: Vec<_> = self.files.iter().map(receipt).collect();
         Entry {
             name: self.name.clone(),
             description: self.description.clone(),
-            rows: self.written.rows,
-            size_bytes: self.written.size_bytes,
+            rows: files.iter().map(|file| file.rows).sum(),
+            size_bytes: files.iter().map(|file| file.size_bytes).sum(),
             extracted_at: now,
             query_mode: QueryMode::Local,
-            files: vec![TableFile {
-                path: self.written.path.clone(),
-                rows: self.written.rows,
-                size_bytes: self.written.size_bytes,
-                sha256: Some(self.written.sha256),
-                md5: Some(self.written.md5.clone()),
-            }],
+            files,
             remote: None,
         }
+    }
+}
+
+/// A file as the extract names it.
+pub(super) fn receipt(file: &Settled) -> TableFile {
+    match file {
+        Settled::Kept(file) => file.clone(),
+        Settled::New(NewFile {
+            written,
+            partition,
+            origin,
+        }) => TableFile {
+            path: written.path.clone(),
+            rows: written.rows,
+            size_bytes: written.size_bytes,
+            sha256: Some(written.sha256),
+            md5: Some(written.md5.clone()),
+            partition: partition.clone(),
+            origin: origin.clone(),
+        },
     }
 }
 

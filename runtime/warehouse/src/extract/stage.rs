@@ -7,19 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
 use domain::format::{Appended, BodyFormat};
 use domain::ports::{self, Cursors, Published};
 use domain::table::{Attachment, RemoteTable};
-use domain::{Failure, FailureKind, QueryMode, RunId, SourceName, TableName, TableSpec, WriteMode};
+use domain::{
+    Failure, FailureKind, QueryMode, RunId, SourceName, TableName, TableRules, TableSpec,
+};
 use jiff::Timestamp;
 
 use super::contents::{AttachRow, Contents, Entry};
-use super::encoder::{self, Written};
 use super::publish::{NewTable, Publish};
+use super::staged::Staged;
 use super::writer::Writer;
 use super::{Shared, disk_failure, extract_failure};
-use crate::decode::{self, Columns, DecodeError, Sink, storable_field};
+use crate::decode::{self, Columns, DecodeError, Sink};
 
 /// A run's stage. Dropping it drops what was not published.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Stage {
     source: SourceName,
     run: RunId,
     folder: PathBuf,
+    rules: TableRules,
     tables: BTreeMap<String, Staged>,
     attachments: Vec<AttachRow>,
     remote: Vec<Entry>,
@@ -38,18 +40,6 @@ pub(super) struct Stage {
     most_rows: u64,
     written: Arc<AtomicU64>,
     most_bytes: u64,
-}
-
-/// A table that the run has opened.
-#[derive(Debug)]
-struct Staged {
-    spec: TableSpec,
-    columns: Columns,
-    writer: Option<Writer>,
-    /// Rows since the last publish.
-    rows: u64,
-    /// Whether this run has published it before, so that further rows follow those.
-    published: bool,
 }
 
 /// Starts a table's encoder with its first batch.
@@ -108,6 +98,7 @@ impl Stage {
             source: source.clone(),
             run,
             folder,
+            rules: TableRules::default(),
             tables: BTreeMap::new(),
             attachments: Vec::new(),
             remote: Vec::new(),
@@ -120,11 +111,6 @@ impl Stage {
         })
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder
-            .join(format!("{}-{}.parquet", self.run, self.files))
-    }
-
     /// Runs a decoder on an open table.
     fn append<T>(
         &mut self,
@@ -132,7 +118,7 @@ impl Stage {
         kind: FailureKind,
         work: impl FnOnce(&mut Columns, &mut dyn Sink) -> Result<T, DecodeError>,
     ) -> Result<T, Failure> {
-        let path = self.file();
+        let path = file(&self.folder, self.run, self.files);
         let staged = self.tables.get_mut(&table.folded()).ok_or_else(|| {
             Failure::bug(format!(
                 "the table `{table}` was not opened before rows were added"
@@ -154,75 +140,45 @@ impl Stage {
         result.map_err(|error| error.into_failure(table.as_str(), kind))
     }
 
-    /// Ends the files of the tables that have something new.
-    fn finish_tables(&mut self) -> Result<Vec<NewTable>, Failure> {
+    /// Ends the files of the tables that have something new. Says also which tables were to be brought
+    /// anew, and are with this publish.
+    fn finish_tables(&mut self) -> Result<(Vec<NewTable>, Vec<String>), Failure> {
         let before = Contents::read(&self.extracts.paths.extract(&self.source))
-            .map_err(|error| extract_failure(&self.source, &error))?;
-        let mut finished = Vec::new();
-        for key in self.tables.keys().cloned().collect::<Vec<_>>() {
-            let path = self.file();
-            let Some(staged) = self.tables.get_mut(&key) else {
-                continue;
-            };
-            let known = before.iter().flat_map(|contents| &contents.entries);
-            let known = known.into_iter().find(|entry| entry.name.folded() == key);
-            let Some(written) = staged.finish(&path, known)? else {
-                continue;
-            };
-            self.files += 1;
-            finished.push(NewTable {
-                name: staged.spec.name.clone(),
-                description: staged.spec.description.clone(),
-                written,
-                append: staged.published || staged.spec.mode == WriteMode::Append,
-            });
+            .map_err(|error| extract_failure(&self.source, &error))?
+            .unwrap_or_default();
+        let (mut finished, mut begun_anew) = (Vec::new(), Vec::new());
+        let (folder, run, files) = (&self.folder, self.run, &mut self.files);
+        let mut next_path = || {
+            *files += 1;
+            file(folder, run, *files - 1)
+        };
+        for (key, staged) in &mut self.tables {
+            let anew = before.anew.contains(key);
+            let mut known = before.entries.iter();
+            let known = known.find(|entry| entry.name.folded() == *key);
+            if let Some(files) = staged.settle(known, anew, &mut next_path)? {
+                finished.push(NewTable {
+                    name: staged.spec.name.clone(),
+                    description: staged.spec.description.clone(),
+                    files,
+                });
+            }
+            if anew {
+                begun_anew.push(key.clone());
+            }
         }
-        Ok(finished)
+        Ok((finished, begun_anew))
     }
 }
 
-impl Staged {
-    /// Its file, if it changes what is published.
-    fn finish(&mut self, path: &Path, known: Option<&Entry>) -> Result<Option<Written>, Failure> {
-        let schema = self.columns.schema();
-        if let Some(writer) = self.writer.take() {
-            let written = writer.finish(schema)?;
-            if written.is_some() {
-                return Ok(written);
-            }
-        }
-        let keeps = self.published || (self.spec.mode == WriteMode::Append && known.is_some());
-        if keeps {
-            return Ok(None);
-        }
-        self.empty_schema(known)?
-            .map(|schema| encoder::empty(path, &schema))
-            .transpose()
-    }
-
-    /// The columns of a table without rows: those that are declared, else those that it had.
-    fn empty_schema(&self, known: Option<&Entry>) -> Result<Option<SchemaRef>, Failure> {
-        if !self.columns.is_empty() {
-            let schema = self.columns.schema();
-            let fields: Vec<_> = schema.fields().iter().map(storable_field).collect();
-            return Ok(Some(Arc::new(Schema::new(fields))));
-        }
-        let known = known.and_then(|entry| entry.files.last());
-        if known.is_none() {
-            tracing::warn!(table = %self.spec.name, "a table without rows and columns is not published");
-        }
-        known.map(|file| encoder::schema_of(&file.path)).transpose()
-    }
+/// Where a run's file of this number is staged.
+fn file(folder: &Path, run: RunId, number: u64) -> PathBuf {
+    folder.join(format!("{run}-{number}.parquet"))
 }
 
 impl ports::Stage for Stage {
     fn open_table(&mut self, spec: &TableSpec) -> Result<(), Failure> {
         let name = &spec.name;
-        if spec.mode == WriteMode::Merge {
-            return Err(Failure::config(format!(
-                "the table `{name}` asks for the write mode `merge`, which this version of the host does not support; use `replace` or `append`"
-            )));
-        }
         if let Some(staged) = self.tables.get(&name.folded()) {
             return match staged.spec == *spec {
                 true => Ok(()),
@@ -231,15 +187,7 @@ impl ports::Stage for Stage {
                 ))),
             };
         }
-        let columns = Columns::new(&spec.columns)
-            .map_err(|error| error.into_failure(name.as_str(), FailureKind::Bug))?;
-        let staged = Staged {
-            spec: spec.clone(),
-            columns,
-            writer: None,
-            rows: 0,
-            published: false,
-        };
+        let staged = Staged::open(spec, &self.rules)?;
         self.tables.insert(name.folded(), staged);
         Ok(())
     }
@@ -266,6 +214,10 @@ impl ports::Stage for Stage {
         self.append(table, FailureKind::Bug, |columns, sink| {
             decode::arrow_stream(columns, sink, stream)
         })
+    }
+
+    fn follow(&mut self, rules: &TableRules) {
+        self.rules = rules.clone();
     }
 
     fn attach(&mut self, attachment: &Attachment) -> Result<(), Failure> {
@@ -325,7 +277,7 @@ impl ports::Stage for Stage {
     fn publish(&mut self, cursors: &Cursors) -> Result<Published, Failure> {
         let lock = self.extracts.lock(&self.source);
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let tables = self.finish_tables()?;
+        let (tables, begun_anew) = self.finish_tables()?;
         within(&self.written, self.most_bytes)?;
         let rows = self
             .tables
@@ -333,7 +285,7 @@ impl ports::Stage for Stage {
             .map(|staged| (staged.spec.name.clone(), staged.rows));
         let published = Published {
             tables: rows.collect(),
-            bytes: tables.iter().map(|table| table.written.size_bytes).sum(),
+            bytes: tables.iter().map(NewTable::new_bytes).sum(),
         };
         let declared = !self.attachments.is_empty();
         let publish = Publish {
@@ -344,6 +296,7 @@ impl ports::Stage for Stage {
             remote: self.remote.clone(),
             attachments: declared.then(|| self.attachments.clone()),
             cursors,
+            begun_anew,
         };
         publish.run(&self.extracts.pins)?;
         for staged in self.tables.values_mut() {

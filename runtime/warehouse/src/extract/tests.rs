@@ -6,6 +6,7 @@ use domain::{Column, ColumnType, TableName, TableSpec, WriteMode};
 
 use super::publish::{NewTable, Publish};
 use super::*;
+use super::{settle::Settled, split::NewFile};
 use crate::Warehouse;
 
 mod limits;
@@ -243,8 +244,8 @@ fn failures_name_the_table_and_have_a_kind() {
         .extracts
         .stage(&source("shop"), RunId::generate())
         .unwrap();
-    let merge = stage.open_table(&spec("t", WriteMode::Merge)).unwrap_err();
-    assert_eq!(merge.kind, domain::FailureKind::Config);
+    let merge = stage.open_table(&spec("t", WriteMode::Merge));
+    assert_eq!(merge.unwrap_err().kind, domain::FailureKind::Bug);
     stage.open_table(&spec("t", WriteMode::Replace)).unwrap();
     stage.open_table(&spec("t", WriteMode::Replace)).unwrap();
     let other = stage.open_table(&spec("t", WriteMode::Append)).unwrap_err();
@@ -257,8 +258,8 @@ fn failures_name_the_table_and_have_a_kind() {
         .append_body(&table("t"), &BodyFormat::Ndjson(Compression::None), body)
         .unwrap_err();
     assert_eq!(fetched.kind, domain::FailureKind::Upstream);
-    let unopened = stage.append_json(&table("u"), b"[]").unwrap_err();
-    assert_eq!(unopened.kind, domain::FailureKind::Bug);
+    let unopened = stage.append_json(&table("u"), b"[]");
+    assert_eq!(unopened.unwrap_err().kind, domain::FailureKind::Bug);
 }
 
 /// A publish that stops before its commit, as if the machine had died there.
@@ -267,15 +268,13 @@ fn die_before_commit(warehouse: &Warehouse, steps: usize) {
     let run = RunId::generate();
     let stage = folder.join(format!(".stage-{run}"));
     std::fs::create_dir_all(&stage).unwrap();
-    let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(vec![
-        arrow::datatypes::Field::new("id", arrow::datatypes::DataType::Utf8, true),
-    ]));
+    let field = arrow::datatypes::Field::new("id", arrow::datatypes::DataType::Utf8, true);
+    let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
     let written = encoder::empty(&stage.join(format!("{run}-0.parquet")), &schema).unwrap();
     let new = NewTable {
         name: table("orders"),
         description: String::new(),
-        written,
-        append: false,
+        files: vec![Settled::New(NewFile::whole(written))],
     };
     let mut publish = Publish {
         source: &source("shop"),
@@ -285,6 +284,7 @@ fn die_before_commit(warehouse: &Warehouse, steps: usize) {
         remote: vec![],
         attachments: None,
         cursors: &Cursors::new(),
+        begun_anew: Vec::new(),
     };
     if steps > 0 {
         publish.place().unwrap();

@@ -56,6 +56,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 9,
         sql: include_str!("../../migrations/0009_upkeep.sql"),
     },
+    Migration {
+        number: 10,
+        sql: include_str!("../../migrations/0010_schema_history.sql"),
+    },
 ];
 
 /// The schema that this server writes.

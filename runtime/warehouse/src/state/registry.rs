@@ -1,5 +1,6 @@
 //! The register of tables, and how their last syncs went.
 
+mod schemas;
 mod syncs;
 
 use domain::{QueryMode, RegisteredTable};

@@ -62,7 +62,15 @@ impl State {
     pub fn delete_source(&self, name: &SourceName) -> Result<(), StateError> {
         self.write(|connection| {
             let key = params![name.as_str()];
-            for table in ["credentials", "pins", "moves", "policies", "comparisons"] {
+            for table in [
+                "credentials",
+                "pins",
+                "moves",
+                "policies",
+                "comparisons",
+                "table_columns",
+                "schema_changes",
+            ] {
                 connection.execute(&format!("DELETE FROM {table} WHERE source = ?"), key)?;
             }
             match connection.execute("DELETE FROM sources WHERE name = ?", key)? {

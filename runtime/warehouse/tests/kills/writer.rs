@@ -107,11 +107,13 @@ fn syncs(state: &State) -> Result<(), StateError> {
         rows,
         size_bytes: 1,
         columns: 1,
+        types: Vec::new(),
         hash: None,
         query_mode: QueryMode::Local,
         published_at: now,
     };
     state.record_sync(&SyncReport {
+        run: None,
         source: SourceName::parse("shop").unwrap(),
         connector: "files".to_owned(),
         at: now,

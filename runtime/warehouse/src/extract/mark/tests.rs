@@ -108,6 +108,7 @@ fn a_death_before_the_rename_leaves_what_was_there_and_a_second_try_ends_it() {
         remote: Vec::new(),
         attachments: None,
         cursors: &cursors,
+        begun_anew: Vec::new(),
     };
     publish.build(&after).unwrap();
     drop(warehouse);

@@ -128,6 +128,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Unique("verification_evidence", "id"),
     refers("verification_evidence", "item_id", "knowledge_items", "id"),
     refers("sync_history", "table_id", "table_registry", "id"),
+    Rule::Unique("table_columns", "source, table_name, lower(column_name)"),
+    Rule::Unique("schema_changes", "id"),
 ];
 
 impl Rule {

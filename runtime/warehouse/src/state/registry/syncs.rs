@@ -6,7 +6,7 @@ use domain::{PublishedTable, RegisteredTable, SyncReport};
 use duckdb::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::{find, replace};
+use super::{find, replace, schemas};
 use crate::state::row::{collect, count, from_count, malformed, nanos, parsed, time};
 use crate::state::{State, StateError};
 
@@ -63,6 +63,7 @@ fn record_table(
         return Ok(());
     }
     register(connection, report, table)?;
+    schemas::record(connection, report, table)?;
     let sql = "DELETE FROM sync_state WHERE table_id = ?";
     connection.execute(sql, params![id])?;
     connection.execute(

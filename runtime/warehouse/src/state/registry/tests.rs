@@ -15,6 +15,7 @@ fn published(name: &str, rows: u64, at: Timestamp) -> PublishedTable {
         rows,
         size_bytes: 10,
         columns: 2,
+        types: Vec::new(),
         hash: Some("abc".to_owned()),
         query_mode: QueryMode::Local,
         published_at: at,
@@ -23,6 +24,7 @@ fn published(name: &str, rows: u64, at: Timestamp) -> PublishedTable {
 
 fn report(tables: Vec<PublishedTable>) -> SyncReport {
     SyncReport {
+        run: None,
         source: SourceName::parse("shop").unwrap(),
         connector: "files".to_owned(),
         at: Timestamp::now(),
@@ -149,4 +151,56 @@ fn a_table_goes_with_its_syncs_and_what_is_not_there_is_not_found() {
     assert!(matches!(gone, Err(StateError::NotFound { .. })));
     let gone = state.change_table("orders", |_| {}, &entry());
     assert!(matches!(gone, Err(StateError::NotFound { .. })));
+}
+
+#[test]
+fn what_changed_in_the_columns_of_a_table_is_kept_by_run_and_date() {
+    use domain::RunId;
+    use domain::schema_change::{ChangeKind, StoredColumn};
+    let (_folder, state) = state();
+    let shop = SourceName::parse("shop").unwrap();
+    let run = RunId::generate();
+    let start = Timestamp::now();
+    let sync = |minutes: i64, columns: &[(&str, &str)]| {
+        let column = |(name, data_type): &(&str, &str)| StoredColumn {
+            name: (*name).to_owned(),
+            data_type: (*data_type).to_owned(),
+        };
+        let table = PublishedTable {
+            types: columns.iter().map(column).collect(),
+            ..published("Orders", 1, start + minutes.minutes())
+        };
+        let told = SyncReport {
+            run: Some(run),
+            ..report(vec![table])
+        };
+        state.record_sync(&told).unwrap();
+        state.record_sync(&told).unwrap();
+    };
+    sync(0, &[("id", "BIGINT"), ("old", "DATE")]);
+    assert!(state.schema_history(&shop, None, 10).unwrap().is_empty());
+    sync(1, &[("id", "VARCHAR"), ("new", "DATE")]);
+    sync(2, &[("id", "VARCHAR"), ("new", "DATE")]);
+    let found = state.schema_history(&shop, Some("orders"), 10).unwrap();
+    let told: Vec<_> = found
+        .iter()
+        .map(|change| (change.kind, change.column.as_str()))
+        .collect();
+    let expected = [
+        (ChangeKind::Widened, "id"),
+        (ChangeKind::Added, "new"),
+        (ChangeKind::Removed, "old"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(found[0].run, Some(run));
+    assert_eq!(found[0].at, start + 1.minutes());
+    assert_eq!(found[0].before.as_deref(), Some("BIGINT"));
+    assert_eq!(found[0].after.as_deref(), Some("VARCHAR"));
+    assert!(
+        state
+            .schema_history(&shop, Some("other"), 10)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(state.schema_history(&shop, None, 1).unwrap().len(), 1);
 }

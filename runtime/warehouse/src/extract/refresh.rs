@@ -1,0 +1,108 @@
+//! What an admin changes in an extract between runs: where reading goes on from. Each is one publish of
+//! the files that are there.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use domain::ports::Cursors;
+use domain::{Failure, QueryMode, RunId, SourceName, TableName};
+
+use super::contents::Contents;
+use super::publish::Publish;
+use super::{Extracts, damaged_extract};
+
+impl Extracts {
+    /// Lets the next run bring tables anew, all where none is named: it finds no cursor, and its first
+    /// publish of a table takes the place of all rows. Until then the rows stay. This holds across crashes
+    /// and failed runs, table by table. Returns the tables.
+    ///
+    /// # Errors
+    /// `config` when a table is not there, `limit` when the extract cannot be read or written.
+    pub fn bring_anew(
+        &self,
+        source: &SourceName,
+        tables: &[TableName],
+    ) -> Result<Vec<String>, Failure> {
+        self.amend(source, |contents| {
+            let chosen = chosen(contents, source, tables)?;
+            contents.anew.extend(chosen.iter().cloned());
+            Ok(chosen)
+        })
+    }
+
+    /// Forgets the cursors of tables, of all where none is named. The rows stay. Returns the tables that
+    /// had one.
+    ///
+    /// # Errors
+    /// `config` when a table is not there, `limit` when the extract cannot be read or written.
+    pub fn reset_cursors(
+        &self,
+        source: &SourceName,
+        tables: &[TableName],
+    ) -> Result<Vec<String>, Failure> {
+        self.amend(source, |contents| {
+            let mut chosen = chosen(contents, source, tables)?;
+            chosen.retain(|table| contents.cursors.remove(table).is_some());
+            Ok(chosen)
+        })
+    }
+
+    /// Publishes an extract with a change that leaves its files alone.
+    fn amend<T>(
+        &self,
+        source: &SourceName,
+        change: impl FnOnce(&mut Contents) -> Result<Vec<T>, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        let lock = self.0.lock(source);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.0.paths.extract(source);
+        let before = read(&folder, source)?;
+        // Nothing was published, or by another program, which keeps its cursors elsewhere.
+        let Some(before) = before.filter(|contents| contents.ours) else {
+            return Ok(Vec::new());
+        };
+        let mut after = before.clone();
+        let changed = change(&mut after)?;
+        if after != before {
+            let publish = Publish {
+                source,
+                run: RunId::generate(),
+                folder: &folder,
+                tables: Vec::new(),
+                remote: Vec::new(),
+                attachments: None,
+                cursors: &Cursors::new(),
+                begun_anew: Vec::new(),
+            };
+            publish.commit(&publish.build(&after)?)?;
+        }
+        Ok(changed)
+    }
+}
+
+pub(super) fn read(folder: &Path, source: &SourceName) -> Result<Option<Contents>, Failure> {
+    Contents::read(folder).map_err(|error| damaged_extract(source, &error))
+}
+
+/// The folded names of tables, or of everything that has rows or a cursor.
+fn chosen(
+    contents: &Contents,
+    source: &SourceName,
+    tables: &[TableName],
+) -> Result<Vec<String>, Failure> {
+    let local = contents
+        .entries
+        .iter()
+        .filter(|entry| entry.query_mode == QueryMode::Local);
+    let mut all: Vec<_> = local.map(|entry| entry.name.folded()).collect();
+    all.extend(contents.cursors.keys().cloned());
+    all.sort();
+    all.dedup();
+    if let Some(unknown) = tables.iter().find(|table| !all.contains(&table.folded())) {
+        return Err(Failure::config(format!(
+            "the source `{source}` has no table `{unknown}` with rows or a cursor"
+        )));
+    }
+    all.retain(|name| tables.is_empty() || tables.iter().any(|table| table.folded() == *name));
+    Ok(all)
+}

@@ -1,0 +1,108 @@
+//! Write modes and cursors through the whole server: merged, begun anew, pinned and told about.
+
+use integration_tests::{App, Internet, outcome};
+use serde_json::{Value, json};
+
+use crate::lifecycle::install;
+
+/// A server with source `shop`, whose connector merges what the internet answers.
+struct Shop {
+    app: App,
+    internet: Internet,
+}
+
+impl Shop {
+    #[track_caller]
+    fn open(kind: &str, tables: Value) -> Self {
+        let (app, internet) = (App::start(), Internet::start());
+        install(&app, "1.0.0", |manifest| manifest["tables"] = tables);
+        let settings = json!({"behaviour": "merges", "url": internet.url("/rows"), "kind": kind});
+        app.add_source("shop", "fixtures", &settings, &[&internet.exception()]);
+        Self { app, internet }
+    }
+
+    #[track_caller]
+    fn run(&self, rows: &Value) -> Value {
+        self.internet
+            .page("/rows", "application/json", rows.to_string());
+        self.app.run("shop")
+    }
+
+    #[track_caller]
+    fn rows(&self) -> Value {
+        self.app.rows("SELECT id, name FROM rows ORDER BY id")
+    }
+}
+
+#[test]
+fn what_a_failed_run_published_is_neither_lost_nor_doubled_by_the_next() {
+    let shop = Shop::open("fails", json!({"*": {"tombstone": "gone"}}));
+    let first = json!([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]);
+    assert_eq!(
+        outcome(&shop.run(&first)),
+        "failed (upstream): failed after the checkpoint"
+    );
+    assert_eq!(shop.rows(), json!([[1, "a"], [2, "b"]]));
+    shop.run(&json!([{"id": 2, "name": "B"}, {"id": 3, "name": "c"}, {"id": 1, "gone": true}]));
+    assert_eq!(shop.rows(), json!([[2, "B"], [3, "c"]]));
+}
+
+#[test]
+fn an_admin_has_a_table_brought_anew_and_its_cursor_forgotten() {
+    let shop = Shop::open("", json!({}));
+    shop.run(&json!([{"id": 1, "name": "a"}]));
+    let run = shop.run(&json!([{"id": 2, "name": "b"}]));
+    let log = |run: &Value| {
+        shop.app
+            .get(&format!("/api/runs/{}/log", run["id"].as_str().unwrap()))
+            .ok()
+            .to_string()
+    };
+    assert!(log(&run).contains("there is a cursor: true"));
+    assert_eq!(shop.rows(), json!([[1, "a"], [2, "b"]]));
+
+    let asked = shop
+        .app
+        .post("/api/sources/shop/refresh", &json!({"tables": ["rows"]}))
+        .ok();
+    assert_eq!(asked, json!({"tables": ["rows"]}));
+    assert_eq!(shop.rows(), json!([[1, "a"], [2, "b"]]));
+    let run = shop.run(&json!([{"id": 3, "name": "c"}]));
+    assert!(log(&run).contains("there is a cursor: false"));
+    assert_eq!(shop.rows(), json!([[3, "c"]]));
+
+    let asked = shop
+        .app
+        .post("/api/sources/shop/reset-cursor", &json!({}))
+        .ok();
+    assert_eq!(asked, json!({"tables": ["rows"]}));
+    let run = shop.run(&json!([{"id": 4, "name": "d"}]));
+    assert!(log(&run).contains("there is a cursor: false"));
+    assert_eq!(shop.rows(), json!([[3, "c"], [4, "d"]]));
+}
+
+#[test]
+fn a_change_of_columns_is_told_with_its_run_and_a_strict_table_refuses_it() {
+    let shop = Shop::open("", json!({}));
+    shop.run(&json!([{"id": 1, "name": 7}]));
+    let run = shop.run(&json!([{"id": 2, "name": "b", "more": true}]));
+    let history = shop
+        .app
+        .get("/api/sources/shop/schema-history?table=rows")
+        .ok();
+    let changes = history["changes"].as_array().unwrap();
+    let told = changes
+        .iter()
+        .map(|change| [&change["kind"], &change["column"], &change["after"]]);
+    assert_eq!(
+        json!(told.collect::<Vec<_>>()),
+        json!([["widened", "name", "VARCHAR"], ["added", "more", "BOOLEAN"]])
+    );
+    assert_eq!(changes[0]["run"], run["id"]);
+
+    let strict = Shop::open("", json!({"rows": {"strict": true}}));
+    strict.run(&json!([{"id": 1, "name": "a"}]));
+    let failed = outcome(&strict.run(&json!([{"id": 2, "name": "b", "more": true}])));
+    assert!(failed.contains("`more` (boolean) is new"), "{failed}");
+    assert_eq!(strict.rows(), json!([[1, "a"]]));
+}
