@@ -243,6 +243,10 @@ fn the_runner_owns_nothing() {
     for line in walls {
         assert!(status.contains(line), "{line} is not in {status}");
     }
+    // Behind the name, which ends with the last bracket, it is field 19 of which the state is field 3.
+    let stat = std::fs::read_to_string(format!("{proc}/stat")).unwrap();
+    let nice = stat.rsplit(')').next().unwrap().split_whitespace().nth(16);
+    assert_eq!(nice, Some("10"), "a guest stands back behind the server");
     // Whoever is not root may not even look: the runner is not dumpable.
     if let Some(environment) = allowed(std::fs::read(format!("{proc}/environ"))) {
         assert_eq!(environment, b"");

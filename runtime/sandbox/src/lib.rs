@@ -14,11 +14,14 @@ mod guest;
 mod host;
 mod link;
 mod load;
+mod rehearsal;
 mod runner;
 mod stdio;
 mod verdict;
 
 pub use engine::engine_name;
 #[doc(hidden)]
-pub use runner::escaped_main;
+pub use rehearsal::{RehearsalError, Unwalled};
+#[doc(hidden)]
+pub use runner::{escaped_main, rehearsing_main};
 pub use runner::runner_main;
