@@ -8,9 +8,9 @@ use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::bindings::{Source, SourcePre};
 use crate::bindings::exports::sluice::connector::pull;
 use crate::bindings::sluice::connector::types;
+use crate::bindings::{Source, SourcePre};
 use crate::budget::Budget;
 use crate::link::{Broken, Link};
 use crate::stdio::Lines;

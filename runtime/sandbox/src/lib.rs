@@ -22,6 +22,6 @@ mod verdict;
 pub use engine::engine_name;
 #[doc(hidden)]
 pub use rehearsal::{RehearsalError, Unwalled};
+pub use runner::runner_main;
 #[doc(hidden)]
 pub use runner::{escaped_main, rehearsing_main};
-pub use runner::runner_main;

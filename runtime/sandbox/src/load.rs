@@ -42,7 +42,10 @@ impl Mapped {
         // Asking for its metadata is a system call that could ask about any path, and so is refused.
         let length = file.seek(SeekFrom::End(0))?;
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        #[expect(unsafe_code, reason = "a new mapping, at an address that the kernel chooses")]
+        #[expect(
+            unsafe_code,
+            reason = "a new mapping, at an address that the kernel chooses"
+        )]
         // SAFETY: it replaces nothing that is there.
         let start = unsafe {
             mmap(
@@ -71,7 +74,10 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        #[expect(unsafe_code, reason = "it was mapped by this value, which lends it out no more")]
+        #[expect(
+            unsafe_code,
+            reason = "it was mapped by this value, which lends it out no more"
+        )]
         // SAFETY: see the reason above.
         let _ = unsafe { munmap(self.start, self.length) };
     }

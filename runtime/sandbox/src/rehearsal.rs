@@ -40,7 +40,10 @@ pub(crate) async fn times(
         let began = Instant::now();
         let mut store = guest::store(component.engine(), link, &lines, start);
         let source = linked.instantiate_async(&mut store).await?;
-        let checked = source.sluice_connector_pull().call_check(&mut store).await?;
+        let checked = source
+            .sluice_connector_pull()
+            .call_check(&mut store)
+            .await?;
         drop(store);
         taken.push(began.elapsed());
         if let Err(failure) = checked {
@@ -70,7 +73,10 @@ impl Unwalled {
 
     /// Speaks for a runner on this thread, from `Ready` to the end.
     pub fn serve(&self, socket: UnixStream) -> Result<(), RehearsalError> {
-        let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
         let link = Link::new(socket);
         let ready = FromRunner::Ready {
             missing: Vec::new(),

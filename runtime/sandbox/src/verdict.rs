@@ -48,9 +48,13 @@ pub(crate) fn trapped(error: wasmtime::Error, guest: &Guest, wall_seconds: u64) 
 fn too_many(error: &wasmtime::Error) -> Option<&'static str> {
     let words = error.root_cause().to_string();
     let what = words.strip_prefix("resource limit exceeded: ")?;
-    [("instance", "instances"), ("memory", "memories"), ("table", "tables")]
-        .into_iter()
-        .find_map(|(one, many)| what.starts_with(one).then_some(many))
+    [
+        ("instance", "instances"),
+        ("memory", "memories"),
+        ("table", "tables"),
+    ]
+    .into_iter()
+    .find_map(|(one, many)| what.starts_with(one).then_some(many))
 }
 
 fn explain(
