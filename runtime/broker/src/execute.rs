@@ -63,6 +63,7 @@ pub(crate) fn execute_over(
     socket: &UnixStream,
 ) -> (Counts, Result<Outcome, Ended>) {
     let work: Work<'_> = &|_, _, session, stop| {
+        session.journal.started();
         let lost = || Failure::bug("whoever runs the component is gone").into();
         session.drive(socket, socket).map_err(|error| match error {
             SessionError::Ended(ended) => ended,
@@ -106,7 +107,6 @@ fn carry_out(
         let (component, source) = (job.component.clone(), job.source.clone());
         let session = session(broker, job, tape, &journal, &stop)?;
         let _place = place(broker, &source, &journal, &stop)?;
-        journal.started();
         work(broker, &component, session, &stop)
     });
     drop(telling);
@@ -151,10 +151,16 @@ fn run_in_runner(
     stop: &Stop,
 ) -> Result<Outcome, Ended> {
     let (wall_seconds, cpu_seconds) = (session.start.wall_seconds, session.start.cpu_seconds);
-    let component = component::sealed(component)?;
+    let mut memory = component::blank()?;
+    let output = memory
+        .try_clone()
+        .map_err(|error| Failure::bug(format!("the runner cannot be given its memory: {error}")))?;
     let log = session.journal.clone();
     let complain = move |line: &str| log.log(Level::Debug, &format!("runner: {line}"));
-    let mut runner = Runner::start(&broker.config.runner_exe, Some(component), complain)?;
+    let mut runner = Runner::start(&broker.config.runner_exe, Some(output), complain)?;
+    // The runner confines itself meanwhile, which takes longer than all of this.
+    session.journal.started();
+    component::fill(&mut memory, component)?;
     let overdue = Failure::limit(format!(
         "the run took more than {wall_seconds} s, which is its limit `wall_seconds`"
     ));
