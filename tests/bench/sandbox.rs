@@ -1,5 +1,6 @@
 //! What the two walls cost: instances, starts, runs, memory, and what many of them do to the server.
 
+mod cancel;
 mod crowd;
 mod health;
 mod rehearsal;
@@ -39,8 +40,13 @@ pub fn bench(scale: Scale) -> Report {
     });
     app.install("files");
     app.install("fixtures");
-    rows.insert(1, start::cold(scale, &app, &internet));
+    let starts = [
+        start::cold(scale, &app, &internet),
+        start::runner_alone(scale),
+    ];
+    rows.splice(1..1, starts);
     rows.extend(health::under_load(scale, &app));
+    rows.extend(cancel::cancelled(scale, &app, &internet));
     rows.extend(crowd::at_once(scale, &app, &internet));
     Report {
         name: "sandbox",
@@ -50,6 +56,10 @@ pub fn bench(scale: Scale) -> Report {
         notes: vec![
             "No production path keeps a runner warm yet: receivers, for which it is meant, are a draft. The first line is what \
              such a runner would pay for each batch."
+                .into(),
+            "A runner spends most of its start in the dynamic loader, on the library of DuckDB, which the one binary needs and a \
+             runner does not. The rest of a cold run is mostly the state, which writes down durably that the run is wanted before \
+             anything starts."
                 .into(),
             "Runners stand back behind the server by their priority (`nice` 10), which is why those that spin delay it little."
                 .into(),
