@@ -35,7 +35,7 @@ fmt:
 
 # measure one thing: target/bench/NAME.json, docs/benchmarks.md
 bench NAME *ARGS: guests
-    cargo build --release --package server
+    cargo build --release --package server --bins --examples
     cargo run --release --package integration-tests --bin bench -- "$@"
 
 # the API documentation of the crates

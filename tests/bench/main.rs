@@ -1,4 +1,4 @@
-//! Measures, and writes down what it measured: `./dev bench extract|query|start|auth`.
+//! Measures, and writes down what it measured: `./dev bench extract|query|start|auth|sandbox`.
 //!
 //! Each bench measures Sluice and a peer in turns, in the same minutes on the same machine, and says by how much the
 //! repetitions differed. A debug build measures too, to see that the bench works, and writes nothing.
@@ -13,6 +13,7 @@ mod process;
 mod query;
 mod report;
 mod samples;
+mod sandbox;
 mod start;
 
 use std::path::Path;
@@ -20,12 +21,13 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const USAGE: &str = "usage: bench extract|query|start|auth [--quick]
+const USAGE: &str = "usage: bench extract|query|start|auth|sandbox [--quick]
 
   extract   200,000 rows over HTTP through a connector into parquet; beside it, DuckDB from local files
   query     500 tables in 50 sources: rebuild, first query, queries a second
   start     from the command to the first answer, and what starting a run costs
   auth      with a token and without, few users and many, and while a hundred sign in
+  sandbox   instances, starts, runs with walls and without, and a hundred runs at once
 
   --quick   less of everything, to see that it works; writes nothing";
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["query"] => query::bench(scale),
         ["start"] => start::bench(scale),
         ["auth"] => auth::bench(scale),
+        ["sandbox"] => sandbox::bench(scale),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

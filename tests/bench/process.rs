@@ -52,9 +52,19 @@ impl Watch {
     }
 }
 
-fn resident(pid: u32) -> u64 {
+/// Bytes of memory that a process holds.
+pub fn resident(pid: u32) -> u64 {
+    field(pid, "VmRSS:")
+}
+
+/// Those of them that no file stands behind, so that no other process shares them.
+pub fn own_bytes(pid: u32) -> u64 {
+    field(pid, "RssAnon:")
+}
+
+fn field(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.unwrap_or_default() * 1024
 }

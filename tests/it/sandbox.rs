@@ -68,6 +68,34 @@ fn memory_is_limited() {
 }
 
 #[test]
+fn an_admin_may_lower_every_limit_below_what_a_connector_asks_for() {
+    let app = hostile(&json!({}));
+    let mut told = Vec::new();
+    for (limit, most, behaviour) in [
+        ("memory_bytes", 16 << 20, "eats_memory"),
+        ("wall_seconds", 1, "loops_forever"),
+        ("cpu_seconds", 1, "loops_forever"),
+        ("rows", 5_000, "endless_rows"),
+        ("bytes_out", 1_000, "rows"),
+    ] {
+        let settings = json!({"behaviour": behaviour, "rows": 5_000});
+        let limits = json!({limit: most});
+        let source = json!({"name": limit, "connector": "fixtures", "settings": settings,
+            "grant": {"limits": limits}});
+        app.post("/api/sources", &source).ok();
+        told.push(outcome(&app.run(limit)));
+        assert_well(&app);
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    failed (limit): the connector needs more than its 16 MiB of memory
+    failed (limit): the connector ran for more than its 1 seconds
+    failed (limit): the runner was killed by the operating system: it used more than 1 s of processor time, or memory ran out
+    failed (limit): the run wrote more rows than its limit `rows` of 5000
+    failed (limit): the run wrote more bytes than its limit `bytes_out` of 1000
+    ");
+}
+
+#[test]
 fn a_panic_is_told_with_its_words() {
     let app = hostile(&json!({}));
     insta::assert_snapshot!(outcome(&behaves(&app, "panics")), @r"
@@ -243,6 +271,10 @@ fn the_runner_owns_nothing() {
     for line in walls {
         assert!(status.contains(line), "{line} is not in {status}");
     }
+    // Behind the name, which ends with the last bracket, it is field 19 of which the state is field 3.
+    let stat = std::fs::read_to_string(format!("{proc}/stat")).unwrap();
+    let nice = stat.rsplit(')').next().unwrap().split_whitespace().nth(16);
+    assert_eq!(nice, Some("10"), "a guest stands back behind the server");
     // Whoever is not root may not even look: the runner is not dumpable.
     if let Some(environment) = allowed(std::fs::read(format!("{proc}/environ"))) {
         assert_eq!(environment, b"");

@@ -1,10 +1,11 @@
 //! One run from its job to its end: a place, a runner, a watchdog, a conversation, and the verdict.
 
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use domain::ports::{Ended, Job, Outcome};
+use domain::ports::{Component, Ended, Job, Outcome};
 use domain::protocol::Start;
 use domain::run::{Counts, Level, Operation};
 use domain::wall::Wall;
@@ -48,8 +49,38 @@ pub(crate) fn execute(broker: &Broker, job: Job) -> (Counts, Result<Outcome, End
 
 pub(crate) fn execute_with(
     broker: &Broker,
+    job: Job,
+    tape: &Tape,
+) -> (Counts, Result<Outcome, Ended>) {
+    let work: Work<'_> = &run_in_runner;
+    carry_out(broker, job, tape, work)
+}
+
+/// Has whoever holds the other end of a socket run the component, without a runner. For the bench.
+pub(crate) fn execute_over(
+    broker: &Broker,
+    job: Job,
+    socket: &UnixStream,
+) -> (Counts, Result<Outcome, Ended>) {
+    let work: Work<'_> = &|_, _, session, stop| {
+        session.journal.started();
+        let lost = || Failure::bug("whoever runs the component is gone").into();
+        session.drive(socket, socket).map_err(|error| match error {
+            SessionError::Ended(ended) => ended,
+            _ => stop.reason().unwrap_or_else(lost),
+        })
+    };
+    carry_out(broker, job, &Tape::Off, work)
+}
+
+/// What runs the component of a conversation, once there is a place for it.
+type Work<'a> = &'a dyn Fn(&Broker, &Component, Session, &Stop) -> Result<Outcome, Ended>;
+
+fn carry_out(
+    broker: &Broker,
     mut job: Job,
     tape: &Tape,
+    work: Work<'_>,
 ) -> (Counts, Result<Outcome, Ended>) {
     // Whatever was granted; it also keeps points in time computable.
     let limits = &mut job.capabilities.limits;
@@ -69,7 +100,16 @@ pub(crate) fn execute_with(
     let journal = Journal::new(job.observer.clone(), redactor, log_bytes);
     let telling = Background(broker.config.handle.spawn(journal.clone().tell_progress()));
     let stop = Stop::new(&job.cancel);
-    let result = shielded(|| run(broker, job, tape, &journal, &stop));
+    let result = shielded(|| {
+        let chance = Chance::of(tape)?;
+        if let Some(recorder) = tape.recorder() {
+            recorder.begin(&job, &chance, journal.redactor());
+        }
+        let (component, source) = (job.component.clone(), job.source.clone());
+        let session = session(broker, job, tape, &chance, &journal, &stop)?;
+        let _place = place(broker, &source, &journal, &stop)?;
+        work(broker, &component, session, &stop)
+    });
     drop(telling);
     journal.finish();
     (journal.counts(), result)
@@ -105,40 +145,35 @@ fn shielded<T>(work: impl FnOnce() -> Result<T, Ended>) -> Result<T, Ended> {
     })
 }
 
-fn run(
+fn run_in_runner(
     broker: &Broker,
-    job: Job,
-    tape: &Tape,
-    journal: &Journal,
+    component: &Component,
+    session: Session,
     stop: &Stop,
 ) -> Result<Outcome, Ended> {
-    let limits = job.capabilities.limits;
-    let chance = Chance::of(tape)?;
-    if let Some(recorder) = tape.recorder() {
-        recorder.begin(&job, &chance, journal.redactor());
-    }
-    let (compiled, source) = (job.component.clone(), job.source.clone());
-    let session = session(broker, job, tape, &chance, journal, stop)?;
-    let _place = place(broker, &source, journal, stop)?;
-    journal.started();
-    let component = component::sealed(&compiled)?;
-    let log = journal.clone();
+    let (wall_seconds, cpu_seconds) = (session.start.wall_seconds, session.start.cpu_seconds);
+    let mut memory = component::blank()?;
+    let output = memory
+        .try_clone()
+        .map_err(|error| Failure::bug(format!("the runner cannot be given its memory: {error}")))?;
+    let log = session.journal.clone();
     let complain = move |line: &str| log.log(Level::Debug, &format!("runner: {line}"));
-    let mut runner = Runner::start(&broker.config.runner_exe, Some(component), complain)?;
-    let wall = Duration::from_secs(limits.wall_seconds);
+    let mut runner = Runner::start(&broker.config.runner_exe, Some(output), complain)?;
+    // The runner confines itself meanwhile, which takes longer than all of this.
+    session.journal.started();
+    component::fill(&mut memory, component)?;
     let overdue = Failure::limit(format!(
-        "the run took more than {} s, which is its limit `wall_seconds`",
-        limits.wall_seconds
+        "the run took more than {wall_seconds} s, which is its limit `wall_seconds`"
     ));
     let _watchdog = watch(
         &broker.config.handle,
         runner.killer(),
         stop,
-        wall + GRACE,
+        Duration::from_secs(wall_seconds) + GRACE,
         overdue,
     );
     let result = session.drive(runner.socket(), runner.socket());
-    judge(result, &mut runner, stop, Some(limits.cpu_seconds))
+    judge(result, &mut runner, stop, Some(cpu_seconds))
 }
 
 fn session(

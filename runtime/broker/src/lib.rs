@@ -135,6 +135,17 @@ impl Broker {
         execute::execute_with(self, job, tape)
     }
 
+    /// Runs a job as [`Executor::execute`] does, with a component that runs at the other end of a socket instead of in a
+    /// runner. For the bench of what runners cost; nothing else calls it.
+    #[doc(hidden)]
+    pub fn execute_over(
+        &self,
+        job: Job,
+        socket: &std::os::unix::net::UnixStream,
+    ) -> (Counts, Result<Outcome, Ended>) {
+        execute::execute_over(self, job, socket)
+    }
+
     /// Compiles a component to the form that runners of this program load. Blocks, for at most five
     /// minutes after its turn has come. Must not be called on a thread of the runtime's own.
     ///

@@ -5,8 +5,8 @@ use wasmtime::ResourceLimiter;
 /// Elements of all tables together: 8 MiB of pointers.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
-/// Core instances; a component of a language runtime has a few dozen.
-const INSTANCES: usize = 256;
+/// Core instances, and as many memories and tables; a component of a language runtime has a few dozen.
+pub(crate) const INSTANCES: usize = 256;
 
 /// The aggregate budget of a store.
 #[derive(Debug)]

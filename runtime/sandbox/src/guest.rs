@@ -8,9 +8,9 @@ use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::bindings::Source;
 use crate::bindings::exports::sluice::connector::pull;
 use crate::bindings::sluice::connector::types;
+use crate::bindings::{Source, SourcePre};
 use crate::budget::Budget;
 use crate::link::{Broken, Link};
 use crate::stdio::Lines;
@@ -61,8 +61,13 @@ const WORLDS: &[(&str, Enter)] = &[("0.1.0", |store, component, start| {
     Box::pin(source(store, component, start))
 })];
 
-/// Loads the component that this process was started with and calls it.
-pub(crate) async fn run(link: &Link, engine: &Engine, start: Start) -> Result<End, Stopped> {
+/// Instantiates a component and calls what is asked for. `load` is what loads it, once it is known that it can be run.
+pub(crate) async fn run(
+    link: &Link,
+    engine: &Engine,
+    start: Start,
+    load: impl FnOnce(&Engine) -> Result<Component, Failure>,
+) -> Result<End, Stopped> {
     let Some((_, enter)) = WORLDS.iter().find(|(version, _)| *version == start.wit) else {
         let message = format!(
             "this host does not speak version {} of the connector interface",
@@ -70,7 +75,7 @@ pub(crate) async fn run(link: &Link, engine: &Engine, start: Start) -> Result<En
         );
         return Err(Stopped::Failed(Failure::config(message)));
     };
-    let component = load_last_code(engine).map_err(Stopped::Failed)?;
+    let component = load(engine).map_err(Stopped::Failed)?;
     let lines = Lines::new(link.clone());
     let mut store = store(engine, link, &lines, &start);
     let result = enter(&mut store, &component, &start).await;
@@ -94,7 +99,7 @@ pub(crate) fn load_last_code(engine: &Engine) -> Result<Component, Failure> {
     Ok(component)
 }
 
-fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) -> Store<Guest> {
+pub(crate) fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) -> Store<Guest> {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(lines.clone())
         .stderr(lines.clone())
@@ -127,10 +132,9 @@ async fn source(
     component: &Component,
     start: &Start,
 ) -> wasmtime::Result<Result<End, Failure>> {
-    let mut linker = Linker::new(store.engine());
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    Source::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-    let source = Source::instantiate_async(&mut *store, component, &linker)
+    let linked = linked(component)?;
+    let source = linked
+        .instantiate_async(&mut *store)
         .await
         .map_err(verdict::not_instantiated)?;
     let pull = source.sluice_connector_pull();
@@ -145,6 +149,18 @@ async fn source(
             done(pull.call_sync(store, &tables).await?)
         }
     })
+}
+
+/// A component with its host functions: all of an instance that is the same for each.
+pub(crate) fn linked(component: &Component) -> wasmtime::Result<SourcePre<Guest>> {
+    let mut linker = Linker::new(component.engine());
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    Source::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    let linked = linker
+        .instantiate_pre(component)
+        .and_then(SourcePre::new)
+        .map_err(verdict::not_instantiated)?;
+    Ok(linked)
 }
 
 fn done(result: Result<(), types::Failure>) -> Result<End, Failure> {

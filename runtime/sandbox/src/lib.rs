@@ -15,11 +15,14 @@ mod guest;
 mod host;
 mod link;
 mod load;
+mod rehearsal;
 mod runner;
 mod stdio;
 mod verdict;
 
 pub use engine::engine_name;
 #[doc(hidden)]
-pub use runner::escaped_main;
+pub use rehearsal::{RehearsalError, Unwalled};
 pub use runner::runner_main;
+#[doc(hidden)]
+pub use runner::{escaped_main, rehearsing_main};

@@ -3,6 +3,7 @@
 //! The broker starts it with an empty environment, the socket as standard input and the compiled component as standard
 //! output. Nothing that a stranger wrote is read before the last wall stands.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use domain::Failure;
@@ -10,9 +11,10 @@ use domain::protocol::{End, FrameError, FromRunner, Start, ToRunner};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use crate::link::{Broken, Link};
-use crate::{compile, confine, engine, guest};
+use crate::{compile, confine, engine, guest, rehearsal};
 
 /// Why the process could not do its work. Goes to standard error, which the broker keeps.
 #[derive(Debug, Error)]
@@ -35,11 +37,17 @@ pub fn escaped_main(escape: impl FnOnce()) -> ExitCode {
     told(Runner::confined().and_then(|runner| runner.escaped(escape)))
 }
 
+/// A runner that takes its job and loads its component, and then instantiates it and calls `check` so many times; it
+/// prints how long each took, in nanoseconds. For the bench; nothing else calls it.
+#[doc(hidden)]
+pub fn rehearsing_main(times: u32) -> ExitCode {
+    told(Runner::confined().and_then(|runner| runner.rehearsed(times)))
+}
+
 fn told(end: Result<(), RunnerError>) -> ExitCode {
     match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            use std::io::Write as _;
             // Nobody is left to tell where this fails too.
             drop(writeln!(std::io::stderr(), "runner: {error}"));
             ExitCode::FAILURE
@@ -84,16 +92,34 @@ impl Runner {
     }
 
     fn escaped(&self, escape: impl FnOnce()) -> Result<(), RunnerError> {
-        let failed = |error: String| RunnerError::Prepare(error);
-        let ToRunner::Run(start) = self.link.receive().map_err(Broken::from)?.message else {
-            return Err(failed("only a run is escaped from".into()));
-        };
-        confine::limit_run(start.memory_bytes, start.cpu_seconds)
-            .map_err(|error| failed(error.to_string()))?;
-        let component = guest::load_last_code(&self.engine);
-        let _component = component.map_err(|failure| failed(failure.to_string()))?;
+        let (_start, _component) = self.loaded()?;
         escape();
         Ok(())
+    }
+
+    fn rehearsed(&self, times: u32) -> Result<(), RunnerError> {
+        let (start, component) = self.loaded()?;
+        let rehearsal = rehearsal::times(&self.link, &component, &start, times);
+        let taken = self.runtime.block_on(rehearsal);
+        let taken = taken.map_err(|error| RunnerError::Prepare(format!("{error:#}")))?;
+        let mut lines = String::new();
+        for time in taken {
+            lines.push_str(&format!("{}\n", time.as_nanos()));
+        }
+        let printed = std::io::stderr().write_all(lines.as_bytes());
+        printed.map_err(|error| RunnerError::Prepare(error.to_string()))
+    }
+
+    /// Goes as far as a run does before its component is instantiated.
+    fn loaded(&self) -> Result<(Start, Component), RunnerError> {
+        let failed = |error: &dyn std::fmt::Display| RunnerError::Prepare(error.to_string());
+        let ToRunner::Run(start) = self.link.receive().map_err(Broken::from)?.message else {
+            return Err(failed(&"only a run has a component"));
+        };
+        let limited = confine::limit_run(start.memory_bytes, start.cpu_seconds);
+        limited.map_err(|error| failed(&error))?;
+        let component = guest::load_last_code(&self.engine).map_err(|error| failed(&error))?;
+        Ok((start, component))
     }
 }
 
@@ -102,7 +128,15 @@ fn run(link: &Link, engine: &Engine, runtime: &Runtime, start: Start) -> Result<
         let failure = Failure::bug(format!("the runner cannot limit itself: {error}"));
         return Ok(link.send(&FromRunner::End(End::Failed(failure)), &[])?);
     }
-    let end = match runtime.block_on(guest::run(link, engine, start)) {
+    conclude(
+        link,
+        runtime.block_on(guest::run(link, engine, start, guest::load_last_code)),
+    )
+}
+
+/// Tells the broker how the component ended.
+pub(crate) fn conclude(link: &Link, ended: Result<End, guest::Stopped>) -> Result<(), Broken> {
+    let end = match ended {
         Ok(end) => end,
         Err(guest::Stopped::Failed(failure)) => End::Failed(failure),
         Err(guest::Stopped::Broken(broken)) => return Err(broken),

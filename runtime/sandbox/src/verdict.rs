@@ -5,6 +5,7 @@ use thiserror::Error;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
+use crate::budget::INSTANCES;
 use crate::guest::{Guest, Stopped};
 use crate::host::run::cut;
 use crate::link::Broken;
@@ -22,7 +23,8 @@ pub(crate) fn returned(mut failure: Failure) -> Failure {
 
 /// Marks an error of instantiation, which is the component's shape unless it is a trap of its start function.
 pub(crate) fn not_instantiated(error: wasmtime::Error) -> wasmtime::Error {
-    if error.is::<Trap>() || error.is::<Broken>() || error.is::<I32Exit>() {
+    let is_told_elsewhere = error.is::<Trap>() || error.is::<Broken>() || error.is::<I32Exit>();
+    if is_told_elsewhere || too_many(&error).is_some() {
         return error;
     }
     wasmtime::Error::new(Misfit(format!("{error:#}")))
@@ -42,6 +44,19 @@ pub(crate) fn trapped(error: wasmtime::Error, guest: &Guest, wall_seconds: u64) 
     ))
 }
 
+/// What a component has more of than it may. wasmtime has no type for this either.
+fn too_many(error: &wasmtime::Error) -> Option<&'static str> {
+    let words = error.root_cause().to_string();
+    let what = words.strip_prefix("resource limit exceeded: ")?;
+    [
+        ("instance", "instances"),
+        ("memory", "memories"),
+        ("table", "tables"),
+    ]
+    .into_iter()
+    .find_map(|(one, many)| what.starts_with(one).then_some(many))
+}
+
 fn explain(
     error: &wasmtime::Error,
     exhausted: Option<&str>,
@@ -56,6 +71,9 @@ fn explain(
     }
     if let Some(exhausted) = exhausted {
         return Failure::limit(exhausted);
+    }
+    if let Some(many) = too_many(error) {
+        return Failure::limit(format!("the connector has more than {INSTANCES} {many}"));
     }
     if let Some(Misfit(reason)) = error.downcast_ref() {
         let message =

@@ -72,6 +72,42 @@ fn a_file_that_cannot_be_a_connector_is_refused_at_its_upload() {
 }
 
 #[test]
+fn a_component_of_too_many_parts_fails_its_run() {
+    let world = World::start();
+    let neighbour = world.neighbour();
+    // A module may have a hundred memories or tables, so it takes three of them to have more than 256.
+    for (what, module, times) in [
+        ("memories", "(memory 0)".repeat(100), 3),
+        ("tables", "(table 0 funcref)".repeat(100), 3),
+        ("instances", String::new(), 256),
+    ] {
+        let instances = "(core instance (instantiate $crowd))".repeat(times);
+        let text = format!(
+            r#"(component
+                (core module $exports (func (export "f")))
+                (core instance $exports (instantiate $exports))
+                (func $f (canon lift (core func $exports "f")))
+                (instance $pull (export "check" (func $f)) (export "discover" (func $f)) (export "sync" (func $f)))
+                (export "sluice:connector/pull@0.1.0" (instance $pull))
+                (core module $crowd {module}) {instances})"#
+        );
+        let name = format!("many-{what}");
+        let named = wasm::with_manifest(&as_connector(&text), |manifest| {
+            manifest["name"] = json!(name);
+        });
+        world.app.install_bytes(&named);
+        world.app.add_source(what, &name, &json!({}), &[]);
+        let told = outcome(&world.app.run(what));
+        world.is_well_after(what);
+        assert_eq!(
+            told,
+            format!("failed (limit): the connector has more than 256 {what}")
+        );
+    }
+    world.lets_go(&neighbour);
+}
+
+#[test]
 fn a_component_of_another_shape_than_it_says_fails_its_run() {
     let world = World::start();
     let neighbour = world.neighbour();

@@ -118,18 +118,22 @@ fn install(folder: &tempfile::TempDir, script: &str) -> PathBuf {
 
 #[test]
 fn a_runner_gets_the_verified_component_and_its_result_is_the_runs() {
-    let scene = Scene::new(
-        "cat <&1 >&2; echo >&2; cat $frames >&0; exec sleep 1000",
-        &[READY, FromRunner::End(End::Done)],
+    let mut ready = Vec::new();
+    write_frame(&mut ready, &READY, &[]).unwrap();
+    let (ready, end) = (ready.len(), ready.len() + 1);
+    // It looks at the component once it was told to run, as the real one does.
+    let script = format!(
+        "head -c {ready} $frames >&0; head -c 8 <&0 >/dev/null; cat <&1 >&2; echo >&2; tail -c +{end} $frames >&0; exec sleep 1000"
     );
+    let scene = Scene::new(&script, &[READY, FromRunner::End(End::Done)]);
     let (heard, result) = scene.check();
     assert_eq!(result, Ok(Outcome::Checked));
     assert_eq!(heard.lines(), ["runner: compiled"]);
 }
 
 #[test]
-fn an_altered_component_is_not_started() {
-    let scene = Scene::new("echo started >&2", &[]);
+fn a_runner_is_not_told_to_run_an_altered_component() {
+    let scene = Scene::new("cat $frames >&0; head -c 8 <&0 >&2", &[READY]);
     fs::write(scene.folder.path().join("component"), "altered").unwrap();
     let (heard, result) = scene.check();
     assert!(

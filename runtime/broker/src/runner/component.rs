@@ -14,8 +14,20 @@ use sha2::{Digest as _, Sha256};
 /// More than any component compiles to.
 pub(crate) const MAX_COMPILED: u64 = 512 << 20;
 
-/// Copies, verifies and seals the compiled form.
-pub(crate) fn sealed(component: &Component) -> Result<File, Failure> {
+/// Memory that a runner can be started with before its component is there.
+pub(crate) fn blank() -> Result<File, Failure> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = memfd_create("component", flags).map_err(|error| {
+        Failure::bug(format!(
+            "there is no memory for the compiled component: {error}"
+        ))
+    })?;
+    Ok(File::from(memory))
+}
+
+/// Copies the compiled form, verifies and seals it. The runner, which has the same memory, does not look at it before it
+/// is told to run, and must not be told before this is done.
+pub(crate) fn fill(copy: &mut File, component: &Component) -> Result<(), Failure> {
     let shown = component.compiled.display();
     let broken = |error: io::Error| {
         Failure::bug(format!(
@@ -23,10 +35,7 @@ pub(crate) fn sealed(component: &Component) -> Result<File, Failure> {
         ))
     };
     let source = File::open(&component.compiled).map_err(broken)?;
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut copy =
-        File::from(memfd_create("component", flags).map_err(|error| broken(error.into()))?);
-    let digest = copy_and_hash(source, &mut copy).map_err(broken)?;
+    let digest = copy_and_hash(source, copy).map_err(broken)?;
     if digest != component.compiled_digest {
         return Err(Failure::bug(format!(
             "the compiled component {shown} is not the one that was recorded ({} instead of {}): upload the connector again",
@@ -34,8 +43,7 @@ pub(crate) fn sealed(component: &Component) -> Result<File, Failure> {
             component.compiled_digest.short()
         )));
     }
-    seal(&mut copy).map_err(broken)?;
-    Ok(copy)
+    seal(copy).map_err(broken)
 }
 
 fn copy_and_hash(source: File, copy: &mut File) -> io::Result<Digest> {
@@ -73,6 +81,12 @@ fn seal(copy: &mut File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sealed(component: &Component) -> Result<File, Failure> {
+        let mut copy = blank()?;
+        fill(&mut copy, component)?;
+        Ok(copy)
+    }
 
     fn component(bytes: &[u8], digest: Digest) -> (tempfile::TempDir, Component) {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use domain::Limits;
 use domain::wall::Wall;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 
 use super::Walls;
 
@@ -19,6 +19,10 @@ const COMPILE_SECONDS: u64 = 900;
 /// Standard descriptors and their duplicates.
 const DESCRIPTORS: u64 = 16;
 
+/// How far a runner stands back behind the server where both want a processor: a tenth of its share, by the kernel's
+/// weights. A guest that spins must not delay the API, and one that waits for a page loses nothing.
+const NICE: i32 = 10;
+
 pub(super) fn limit_process(walls: &mut Walls) {
     // A limit of processor time can only fall, so the hard one stays open until the job is known.
     let time = Rlimit {
@@ -34,6 +38,7 @@ pub(super) fn limit_process(walls: &mut Walls) {
     ] {
         build(walls, what, setrlimit(resource, limit));
     }
+    build(walls, "priority", setpriority_process(None, NICE));
 }
 
 /// No process or thread after those that are there. Does nothing for root, who has the last wall only.

@@ -81,6 +81,22 @@ pub(crate) fn wasi() -> Vec<u8> {
     })
 }
 
+/// A component that instantiates a module with these parts so many times, beside one that is there for its exports.
+pub(crate) fn crowd(module: &str, times: usize) -> Vec<u8> {
+    let instances = "(core instance (instantiate $crowd))".repeat(times);
+    let text = format!(
+        r#"(component
+            (core module $exports (func (export "f")))
+            (core instance $exports (instantiate $exports))
+            (func $f (canon lift (core func $exports "f")))
+            (instance $pull (export "check" (func $f)) (export "discover" (func $f)) (export "sync" (func $f)))
+            (export "sluice:connector/pull@0.1.0" (instance $pull))
+            (core module $crowd {module})
+            {instances})"#
+    );
+    wat::parse_str(text).expect("the text is a component")
+}
+
 fn build(
     imports: &str,
     check: &str,

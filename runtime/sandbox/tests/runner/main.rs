@@ -27,8 +27,12 @@ fn main() -> ExitCode {
         Some("escaped") => return sandbox::escaped_main(escape::escaped),
         _ => {}
     }
-    let tests: [(&str, fn()); 19] = [
+    let tests: [(&str, fn()); 20] = [
         ("tables_end_at_their_limit", tables_end_at_their_limit),
+        (
+            "memories_tables_and_instances_are_counted",
+            memories_tables_and_instances_are_counted,
+        ),
         (
             "every_wall_stands_that_every_kernel_has",
             escape::every_wall_stands_that_every_kernel_has,
@@ -187,6 +191,29 @@ fn tables_end_at_their_limit() {
         ended(grow),
         Failure::limit("the connector needs more than 1048576 table elements")
     );
+}
+
+fn memories_tables_and_instances_are_counted() {
+    // A module may have a hundred of either, so it takes three of them to have more than 256.
+    let memories = (format!("{}", "(memory 0)".repeat(100)), 3);
+    let tables = (format!("{}", "(table 0 funcref)".repeat(100)), 3);
+    let instances = (String::new(), 256);
+    for (what, (module, times), few) in [
+        ("memories", memories, 2),
+        ("tables", tables, 2),
+        ("instances", instances, 255),
+    ] {
+        let ended = |times| {
+            let compiled = compile(&guests::crowd(&module, times)).unwrap();
+            failure(run(&compiled, &start(Operation::Check), done))
+        };
+        assert_eq!(
+            ended(times),
+            Failure::limit(format!("the connector has more than 256 {what}"))
+        );
+        // As many as are allowed are instantiated, and only then is seen that nothing else fits.
+        assert_eq!(ended(few).kind, FailureKind::Config, "{few} of {what}");
+    }
 }
 
 fn the_stack_ends_at_its_limit() {
