@@ -138,7 +138,7 @@ struct Stage {
 impl Stage {
     fn open(file: &str, sluice: PathBuf, address: &str) -> Self {
         let workshop = Workshop::open(file, sluice);
-        let warehouse = Warehouse::open(&workshop.folder.path().join("data")).unwrap();
+        let warehouse = Warehouse::open(workshop.folder.path().join("data")).unwrap();
         warehouse.orchestrator.rebuild().unwrap();
         let compiled = File::open(&workshop.component.compiled).unwrap();
         Self {

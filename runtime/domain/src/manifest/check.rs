@@ -3,6 +3,7 @@
 
 use super::{Manifest, ManifestError};
 use crate::host_rule::HostRule;
+use crate::schedule::Schedule;
 
 /// More than any honest connector has of a kind; a list is read by people before they grant it.
 const MAX_LINES: usize = 500;
@@ -11,6 +12,9 @@ const MAX_LINES: usize = 500;
 const SAMPLES: [&str; 3] = ["x", "x.example", "1"];
 
 pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
+    if let Some(schedule) = &manifest.schedule {
+        Schedule::parse(schedule).map_err(|error| wrong("schedule", error.to_string()))?;
+    }
     hosts("egress", "/egress", &manifest.egress)?;
     if manifest.credentials.len() > MAX_LINES {
         return Err(too_many("credentials", "/credentials"));

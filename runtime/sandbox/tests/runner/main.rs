@@ -195,8 +195,8 @@ fn tables_end_at_their_limit() {
 
 fn memories_tables_and_instances_are_counted() {
     // A module may have a hundred of either, so it takes three of them to have more than 256.
-    let memories = (format!("{}", "(memory 0)".repeat(100)), 3);
-    let tables = (format!("{}", "(table 0 funcref)".repeat(100)), 3);
+    let memories = ("(memory 0)".repeat(100), 3);
+    let tables = ("(table 0 funcref)".repeat(100), 3);
     let instances = (String::new(), 256);
     for (what, (module, times), few) in [
         ("memories", memories, 2),
