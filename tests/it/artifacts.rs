@@ -228,7 +228,7 @@ fn a_manifest_that_breaks_a_rule_is_refused() {
     };
     insta::assert_snapshot!(detail(&|m| m["wit"] = json!("9.9.9")), @"400 the component was built for version 9.9.9 of the connector interface; this host speaks 0.1.0");
     insta::assert_snapshot!(detail(&|m| m["name"] = json!("../files")), @"400 the manifest is malformed: `../files` is not a valid connector name: use a lower-case letter, then lower-case letters, digits and hyphens, at most 64 at line 1 column 32");
-    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `webhook`, `remote_extensions`, `schedule`, `limits` at line 1 column 2914");
+    insta::assert_snapshot!(detail(&|m| m["wish"] = json!(1)), @"400 the manifest is malformed: unknown field `wish`, expected one of `wit`, `name`, `version`, `title`, `description`, `worlds`, `settings`, `credentials`, `egress`, `webhook`, `remote_extensions`, `schedule`, `tables`, `limits` at line 1 column 2952");
 }
 
 #[test]

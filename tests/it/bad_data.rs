@@ -170,7 +170,7 @@ fn json_with_mistakes() {
         told
     };
     insta::assert_snapshot!(spoiled("<html>"), @"failed (upstream): table `items`, not valid JSON: expected value at line 1 column 1");
-    insta::assert_snapshot!(spoiled(r#"{"data": [{"id": 1}, {"id": 2"#), @"failed (upstream): table `items`, not valid JSON: EOF while parsing an object at line 1 column 29");
+    insta::assert_snapshot!(spoiled(r#"{"data": [{"id": 1}, {"id": 2"#), @"failed (upstream): table `items`, row 2: not valid JSON: EOF while parsing an object at line 1 column 29");
     insta::assert_snapshot!(spoiled(""), @"failed (upstream): table `items`, not valid JSON: EOF while parsing a value at line 1 column 0");
     insta::assert_snapshot!(spoiled(r#"{"data": [{"id": 1}]} {"data": []}"#), @"failed (upstream): table `items`, not valid JSON: trailing characters at line 1 column 23");
 

@@ -76,7 +76,7 @@ fn an_admin_may_lower_every_limit_below_what_a_connector_asks_for() {
         ("wall_seconds", 1, "loops_forever"),
         ("cpu_seconds", 1, "loops_forever"),
         ("rows", 5_000, "endless_rows"),
-        ("bytes_out", 1_000, "rows"),
+        ("bytes_out", 100, "rows"),
     ] {
         let settings = json!({"behaviour": behaviour, "rows": 5_000});
         let limits = json!({limit: most});
@@ -91,7 +91,7 @@ fn an_admin_may_lower_every_limit_below_what_a_connector_asks_for() {
     failed (limit): the connector ran for more than its 1 seconds
     failed (limit): the runner was killed by the operating system: it used more than 1 s of processor time, or memory ran out
     failed (limit): the run wrote more rows than its limit `rows` of 5000
-    failed (limit): the run wrote more bytes than its limit `bytes_out` of 1000
+    failed (limit): the run wrote more bytes than its limit `bytes_out` of 100
     ");
 }
 

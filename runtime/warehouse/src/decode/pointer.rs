@@ -38,6 +38,7 @@ pub(super) fn read(
         sink,
         texts: vec![None; values.len()],
         has_records: false,
+        is_in_records: false,
     };
     // In one go, unless a value lies in another.
     let passes = match is_apart(&paths) {
@@ -54,7 +55,7 @@ pub(super) fn read(
         let walked = walk(document, targets.collect(), &mut |index, input| {
             reading.take(index, input)
         });
-        walked.map_err(|error| failed(reading.columns, &error))?;
+        walked.map_err(|error| reading.failed(&error))?;
     }
     if !reading.has_records {
         return Err(DecodeError::Body(format!(
@@ -84,17 +85,28 @@ struct Reading<'a> {
     sink: &'a mut dyn Sink,
     texts: Vec<Option<String>>,
     has_records: bool,
+    is_in_records: bool,
 }
 
 impl Reading<'_> {
+    /// The error of a walk: at a row where it met one.
+    fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
+        match self.is_in_records {
+            true => failed(self.columns, error),
+            false => DecodeError::Body(format!("not valid JSON: {error}")),
+        }
+    }
+
     /// Takes the value of a path: the last one is that of the records.
     fn take(&mut self, index: usize, input: &mut dyn Input) -> Result<(), serde_json::Error> {
         let Some(text) = self.texts.get_mut(index) else {
-            self.has_records = true;
-            return input.records(Records {
+            (self.has_records, self.is_in_records) = (true, true);
+            input.records(Records {
                 columns: self.columns,
                 sink: self.sink,
-            });
+            })?;
+            self.is_in_records = false;
+            return Ok(());
         };
         let mut copied = String::new();
         input.copy(Copy {

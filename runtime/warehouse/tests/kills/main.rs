@@ -1,4 +1,4 @@
-//! The state after a power cut, 200 times: what was acknowledged is there, nothing is half.
+//! State and extracts after a power cut, 200 times and 100 times: what was acknowledged is there, nothing is half.
 //!
 //! The test starts its own binary as a process that writes as fast as it can, kills it at a random
 //! moment with SIGKILL, and opens what it left.
@@ -10,6 +10,8 @@
     reason = "this is a test"
 )]
 
+mod extracts;
+mod publisher;
 mod survivor;
 mod writer;
 
@@ -26,6 +28,12 @@ use survivor::Survivor;
 
 /// Names the data folder to the process that writes.
 const WRITER: &str = "SLUICE_TEST_WRITES_TO";
+/// Names it to the process that publishes.
+const PUBLISHER: &str = "SLUICE_TEST_PUBLISHES_TO";
+/// Kills while extracts of every write mode are published.
+const PUBLISHING: u32 = 100;
+/// Longer than a publish takes.
+const PUBLISH: Duration = Duration::from_millis(60);
 /// Kills while a server writes, and while it brings an old file to its schema; 200 in all.
 const WRITING: u32 = 190;
 const MIGRATING: u32 = 10;
@@ -42,6 +50,9 @@ fn main() -> ExitCode {
     if let Some(folder) = std::env::var_os(WRITER) {
         return writer::write(Path::new(&folder));
     }
+    if let Some(folder) = std::env::var_os(PUBLISHER) {
+        return publisher::publish(Path::new(&folder));
+    }
     let trials = vec![
         Trial::test("every_acknowledged_write_survives_every_kill", || {
             std::thread::scope(|scope| {
@@ -51,6 +62,16 @@ fn main() -> ExitCode {
             });
             Ok(())
         }),
+        Trial::test(
+            "every_publish_of_every_write_mode_is_whole_after_every_kill",
+            || {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| kill_publishers(4, PUBLISHING / 2));
+                    scope.spawn(|| kill_publishers(5, PUBLISHING / 2));
+                });
+                Ok(())
+            },
+        ),
         Trial::test(
             "a_kill_in_a_migration_leaves_the_old_schema_or_the_new",
             || {
@@ -70,7 +91,7 @@ fn kill_writers(seed: u64, kills: u32) {
         let paths = Paths::new(folder.path()).unwrap();
         let mut survivor = Survivor::default();
         for _ in 0..LIVES {
-            let mut life = Life::begin(folder.path(), "ready");
+            let mut life = Life::begin(WRITER, folder.path(), "ready");
             life.acknowledges(random.number(MOST));
             std::thread::sleep(random.below(LONGEST));
             let lines = life.end();
@@ -84,6 +105,25 @@ fn kill_writers(seed: u64, kills: u32) {
     );
 }
 
+fn kill_publishers(seed: u64, kills: u32) {
+    let mut random = Random(seed);
+    let mut acknowledged = 0;
+    let mut folder = tempfile::tempdir().unwrap();
+    for kill in 0..kills {
+        if kill % LIVES == 0 {
+            folder = tempfile::tempdir().unwrap();
+        }
+        let mut life = Life::begin(PUBLISHER, folder.path(), "ready");
+        life.acknowledges(random.number(MOST));
+        std::thread::sleep(random.below(PUBLISH));
+        acknowledged += extracts::examine(folder.path(), &life.end());
+    }
+    assert!(
+        acknowledged > kills,
+        "too little was published: {acknowledged}"
+    );
+}
+
 fn kill_migrations() {
     let mut random = Random(3);
     for _ in 0..MIGRATING {
@@ -91,7 +131,7 @@ fn kill_migrations() {
         let paths = Paths::new(folder.path()).unwrap();
         paths.create().unwrap();
         old_state(&paths);
-        let life = Life::begin(folder.path(), "opening");
+        let life = Life::begin(WRITER, folder.path(), "opening");
         std::thread::sleep(random.below(MIGRATION));
         let lines = life.end();
         let left = State::check_file(&paths.system_db()).unwrap();
@@ -129,9 +169,9 @@ struct Life {
 
 impl Life {
     /// Starts one, and waits until it says this.
-    fn begin(folder: &Path, word: &str) -> Self {
+    fn begin(what: &str, folder: &Path, word: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(WRITER, folder)
+            .env(what, folder)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
