@@ -1,4 +1,4 @@
-//! State and extracts after a power cut, 200 times and 100 times: what was acknowledged is there, nothing is half.
+//! State and extracts after a power cut, 200 times and 60 times: what was acknowledged is there, nothing is half.
 //!
 //! The test starts its own binary as a process that writes as fast as it can, kills it at a random
 //! moment with SIGKILL, and opens what it left.
@@ -31,7 +31,7 @@ const WRITER: &str = "SLUICE_TEST_WRITES_TO";
 /// Names it to the process that publishes.
 const PUBLISHER: &str = "SLUICE_TEST_PUBLISHES_TO";
 /// Kills while extracts of every write mode are published.
-const PUBLISHING: u32 = 100;
+const PUBLISHING: u32 = 60;
 /// Longer than a publish takes.
 const PUBLISH: Duration = Duration::from_millis(60);
 /// Kills while a server writes, and while it brings an old file to its schema; 200 in all.
