@@ -226,6 +226,20 @@ pub trait Credentials: Send + Sync {
     ) -> Result<(), Failure>;
 }
 
+/// Of runs that have no credentials, such as replays: none are there, and none are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCredentials;
+
+impl Credentials for NoCredentials {
+    fn credentials(&self, _: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure> {
+        Ok(BTreeMap::new())
+    }
+
+    fn replace(&self, _: &SourceName, _: &SlotName, _: &Secret, _: &Secret) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 /// Finds the component of a version and proves that it may run: signature, trust and compiled form
 /// are checked at every load.
 pub trait Components: Send + Sync {

@@ -21,11 +21,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use broker::{Broker, BrokerConfig};
-use domain::ports::{Component, Credentials, Ended, Executor as _, Extracts as _, Job, Observer};
+use domain::ports::{Component, Ended, Executor as _, Extracts as _, Job, NoCredentials, Observer};
 use domain::protocol::{FromRunner, Start, ToRunner, read_frame, write_frame};
 use domain::run::{EgressRow, Level, Progress};
-use domain::{Cancel, Capabilities, Digest, Failure, Limits, Operation, RunId, Secret};
-use domain::{Manifest, SlotName, SourceName};
+use domain::{Cancel, Capabilities, Digest, Limits, Operation, RunId};
+use domain::{Manifest, SourceName};
 use sandbox::{Unwalled, artifact};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -198,7 +198,7 @@ impl Stage {
             settings: settings.clone(),
             capabilities: self.capabilities(settings),
             credentials: BTreeMap::new(),
-            keeper: Arc::new(Nothing),
+            keeper: Arc::new(NoCredentials),
             component: self.workshop.component.clone(),
             cursors: Default::default(),
             stage: Some(self.warehouse.extracts.stage(source, run).unwrap()),
@@ -218,18 +218,8 @@ impl Stage {
     }
 }
 
-/// Knows no credential, and hears nothing.
+/// Hears nothing.
 struct Nothing;
-
-impl Credentials for Nothing {
-    fn credentials(&self, _: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure> {
-        Ok(BTreeMap::new())
-    }
-
-    fn replace(&self, _: &SourceName, _: &SlotName, _: &Secret, _: &Secret) -> Result<(), Failure> {
-        Ok(())
-    }
-}
 
 impl Observer for Nothing {
     fn started(&self) {}

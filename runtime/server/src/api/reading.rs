@@ -46,12 +46,16 @@ pub(crate) async fn refresh_source(
     body: Option<Json<Chosen>>,
 ) -> ApiResult<Json<Concerned>> {
     tracing::info!(source = %name, user = %by.user, "source {name} is to be brought anew");
-    let chosen = body.map(|Json(chosen)| chosen).unwrap_or_default();
     blocking(move || {
-        change(&app, &by, &name, "source.refresh", |source| {
-            let tables = chosen.tables.unwrap_or_default();
-            app.warehouse.extracts.bring_anew(source, &tables)
-        })
+        let extracts = &app.warehouse.extracts;
+        change(
+            &app,
+            &by,
+            &name,
+            body,
+            "source.refresh",
+            |source, tables| extracts.bring_anew(source, tables),
+        )
     })
     .await
 }
@@ -71,12 +75,16 @@ pub(crate) async fn reset_cursor(
     body: Option<Json<Chosen>>,
 ) -> ApiResult<Json<Concerned>> {
     tracing::info!(source = %name, user = %by.user, "cursors of source {name} are being reset");
-    let chosen = body.map(|Json(chosen)| chosen).unwrap_or_default();
     blocking(move || {
-        change(&app, &by, &name, "source.reset_cursor", |source| {
-            let tables = chosen.tables.unwrap_or_default();
-            app.warehouse.extracts.reset_cursors(source, &tables)
-        })
+        let extracts = &app.warehouse.extracts;
+        change(
+            &app,
+            &by,
+            &name,
+            body,
+            "source.reset_cursor",
+            |source, tables| extracts.reset_cursors(source, tables),
+        )
     })
     .await
 }
@@ -86,12 +94,14 @@ fn change(
     app: &App,
     by: &By,
     name: &SourceName,
+    body: Option<Json<Chosen>>,
     action: &'static str,
-    change: impl FnOnce(&SourceName) -> Result<Vec<String>, Failure>,
+    change: impl FnOnce(&SourceName, &[TableName]) -> Result<Vec<String>, Failure>,
 ) -> ApiResult<Json<Concerned>> {
     let source = find(app, name)?;
+    let chosen = body.and_then(|Json(chosen)| chosen.tables);
     let _hold = app.ingest.hold(&source.name)?;
-    let tables = change(&source.name)?;
+    let tables = change(&source.name, &chosen.unwrap_or_default())?;
     let entry = by.entry_with(action, on(&source.name), json!({"tables": tables}));
     app.state().audit(&entry)?;
     Ok(Json(Concerned { tables }))

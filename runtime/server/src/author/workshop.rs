@@ -1,19 +1,18 @@
 //! Where a component is tried: compiled once, and run against recordings in places of its own.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use broker::tape::{Player, Recording, Tape};
 use broker::{Broker, BrokerConfig};
 use domain::ports::{
-    Component, Credentials, Cursors, Ended, Extracts as _, Job, Observer, Outcome,
+    Component, Cursors, Ended, Extracts as _, Job, NoCredentials, Observer, Outcome,
 };
 use domain::run::{Counts, EgressRow, Level, Progress};
 use domain::sql_ident::quote_ident;
 use domain::{
-    Cancel, Capabilities, Digest, Failure, Limits, Manifest, Operation, RunId, Secret, SlotName,
-    SourceName, TableName,
+    Cancel, Capabilities, Digest, Failure, Limits, Manifest, Operation, RunId, SourceName,
+    TableName,
 };
 use sandbox::artifact;
 use serde_json::Value;
@@ -202,7 +201,7 @@ impl Place {
             settings: trial.settings,
             capabilities: trial.capabilities,
             credentials: Default::default(),
-            keeper: Arc::new(Nothing),
+            keeper: Arc::new(NoCredentials),
             component: workshop.component.clone(),
             cursors,
             stage,
@@ -274,19 +273,6 @@ impl Place {
             Ok((table, rows))
         });
         contents.collect()
-    }
-}
-
-/// There are no credentials in a recording, and so none to keep.
-struct Nothing;
-
-impl Credentials for Nothing {
-    fn credentials(&self, _: &SourceName) -> Result<BTreeMap<SlotName, Secret>, Failure> {
-        Ok(BTreeMap::new())
-    }
-
-    fn replace(&self, _: &SourceName, _: &SlotName, _: &Secret, _: &Secret) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) fn work(app: &App, tasks: &Receiver<Task>) {
         let patience = if due.is_empty() { IDLE } else { AGAIN };
         match tasks.recv_timeout(patience) {
             Ok(Task::Compare(comparison)) => {
-                due.insert(carry_out(app, *comparison).source);
+                let comparison = carry_out(app, *comparison);
+                // One that failed says nothing that could move its source, and would be made anew at once.
+                if comparison.state != ComparisonState::Failed {
+                    due.insert(comparison.source);
+                }
             }
             Ok(Task::Consider(source)) => {
                 due.insert(source);

@@ -109,15 +109,10 @@ impl Compaction {
         if fewer == 0 {
             return Ok(0);
         }
+        let cursors = Cursors::new();
         let mut publish = Publish {
-            source: &self.source,
-            run: self.run,
-            folder: &folder,
             tables,
-            remote: Vec::new(),
-            attachments: None,
-            cursors: &Cursors::new(),
-            begun_anew: Vec::new(),
+            ..Publish::new(&self.source, self.run, &folder, &cursors)
         };
         publish.place()?;
         let after = publish.same_rows(before.clone());

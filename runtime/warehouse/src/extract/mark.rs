@@ -51,16 +51,7 @@ impl Extracts {
         if after == before {
             return Ok(shorter);
         }
-        let publish = Publish {
-            source,
-            run: RunId::generate(),
-            folder: &folder,
-            tables: Vec::new(),
-            remote: Vec::new(),
-            attachments: None,
-            cursors: &cursors,
-            begun_anew: Vec::new(),
-        };
+        let publish = Publish::new(source, RunId::generate(), &folder, &cursors);
         let built = publish.build(&after)?;
         publish.commit(&built)?;
         let mut keep = gc::named(Some(&after));

@@ -41,7 +41,26 @@ pub(super) struct Publish<'a> {
     pub(super) begun_anew: Vec<String>,
 }
 
-impl Publish<'_> {
+impl<'a> Publish<'a> {
+    /// One that brings no rows: whoever makes it adds what it brings.
+    pub(super) fn new(
+        source: &'a SourceName,
+        run: RunId,
+        folder: &'a Path,
+        cursors: &'a Cursors,
+    ) -> Self {
+        Self {
+            source,
+            run,
+            folder,
+            tables: Vec::new(),
+            remote: Vec::new(),
+            attachments: None,
+            cursors,
+            begun_anew: Vec::new(),
+        }
+    }
+
     /// All steps, in the order that makes a crash harmless: data, commit, removal of the old.
     pub(super) fn run(mut self, pins: &Pins) -> Result<(), Failure> {
         self.place()?;

@@ -64,16 +64,8 @@ impl Extracts {
         let mut after = before.clone();
         let changed = change(&mut after)?;
         if after != before {
-            let publish = Publish {
-                source,
-                run: RunId::generate(),
-                folder: &folder,
-                tables: Vec::new(),
-                remote: Vec::new(),
-                attachments: None,
-                cursors: &Cursors::new(),
-                begun_anew: Vec::new(),
-            };
+            let cursors = Cursors::new();
+            let publish = Publish::new(source, RunId::generate(), &folder, &cursors);
             publish.commit(&publish.build(&after)?)?;
         }
         Ok(changed)

@@ -28,6 +28,8 @@ const WRITERS: usize = if cfg!(test) { 2 } else { 32 };
 const HELD: usize = 96 << 20;
 /// A table with more files than this is slow to plan for every query.
 const MOST_PARTITIONS: usize = if cfg!(test) { 20 } else { 2_000 };
+/// Microseconds.
+const DAY: i64 = 86_400_000_000;
 /// A longer value stands as its hash.
 const MAX_LABEL: usize = 200;
 
@@ -152,9 +154,13 @@ impl Splitter<'_> {
             groups.insert(found.place(None), (0..rows).collect());
             return Ok(groups);
         };
-        let label = Labels::of(self.table, by, batch)?;
+        let labels = Labels::of(self.table, by, batch)?;
+        // A label is put together once for each value of a batch, not for each row.
+        let mut seen: HashMap<Value<'_>, usize> = HashMap::new();
         for row in 0..rows {
-            let place = found.place(Some(label.at(row as usize)));
+            let at = row as usize;
+            let place = seen.entry(labels.value(at));
+            let place = *place.or_insert_with(|| found.place(Some(labels.at(at))));
             groups.entry(place).or_default().push(row);
         }
         within_most(self.table, found.labels.len())?;
@@ -222,6 +228,15 @@ fn relieve(open: &mut BTreeMap<usize, Open>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a row's label follows from, as it stands in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Value<'a> {
+    Null,
+    Text(&'a str),
+    /// Days since 1970.
+    Day(i64),
+}
+
 /// Names the partition of each row of a batch.
 struct Labels<'a> {
     by: &'a Partitioning,
@@ -262,6 +277,19 @@ impl<'a> Labels<'a> {
             ))
         })?;
         Ok(Self { by, values })
+    }
+
+    fn value(&self, row: usize) -> Value<'_> {
+        if self.values.is_null(row) {
+            return Value::Null;
+        }
+        match self.by {
+            Partitioning::Column(_) => Value::Text(self.values.as_string::<i32>().value(row)),
+            Partitioning::Time(_) => {
+                let times = self.values.as_primitive::<TimestampMicrosecondType>();
+                Value::Day(times.value(row).div_euclid(DAY))
+            }
+        }
     }
 
     fn at(&self, row: usize) -> String {

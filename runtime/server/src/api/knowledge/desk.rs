@@ -1,6 +1,8 @@
 //! `/api/memory/admin`: what waits for admins: items to review, contradictions to settle, and what was
 //! done. All for admins.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, Query};
 use domain::knowledge::{Contradiction, ItemStatus, Resolution, Settled, short_id};
@@ -12,7 +14,7 @@ use warehouse::{AuditRecord, StateError};
 
 use super::view::{ItemView, text};
 use super::{Items, MOST_PER_PAGE, on, visible};
-use crate::app::{App, AppState, blocking};
+use crate::app::{AppState, blocking};
 use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
 
@@ -139,8 +141,16 @@ pub(crate) async fn list_contradictions(
                 .resolved
                 .is_none_or(|resolved| resolved == one.settled.is_some())
         });
-        let views = found.into_iter().map(|one| view(&app, &by, one));
-        let contradictions = views.collect::<ApiResult<Vec<_>>>()?;
+        let tallies = app.state().tallies()?;
+        let items = visible(&app, &by)?.into_iter();
+        let items: HashMap<_, _> = items.map(|item| (item.id, item)).collect();
+        let item = |id| Some(ItemView::of(items.get(&id).cloned()?, &tallies));
+        let views = found.into_iter().map(|one| ContradictionView {
+            item_a: item(one.item_a),
+            item_b: item(one.item_b),
+            ..ContradictionView::from(one)
+        });
+        let contradictions: Vec<_> = views.collect();
         let count = contradictions.len();
         Ok(Json(Contradictions {
             contradictions,
@@ -150,28 +160,26 @@ pub(crate) async fn list_contradictions(
     .await
 }
 
-fn view(app: &App, by: &By, found: Contradiction) -> ApiResult<ContradictionView> {
-    let item = |id| match super::find(app, by, id) {
-        Ok(item) => Ok(Some(ItemView::of(item, &app.state().tallies()?))),
-        Err(error) if error.code == "item-not-found" => Ok(None),
-        Err(error) => Err(error),
-    };
-    let settled = found.settled;
-    Ok(ContradictionView {
-        item_a: item(found.item_a)?,
-        item_b: item(found.item_b)?,
-        id: found.id,
-        item_a_id: found.item_a.to_string(),
-        item_b_id: found.item_b.to_string(),
-        explanation: found.explanation,
-        severity: found.severity,
-        suggested_resolution: found.suggestion,
-        resolved: settled.is_some(),
-        resolution: settled.as_ref().map(|settled| settled.resolution.as_str()),
-        resolved_at: settled.as_ref().map(|settled| settled.at.to_string()),
-        resolved_by: settled.map(|settled| settled.by),
-        detected_at: found.detected_at.to_string(),
-    })
+impl From<Contradiction> for ContradictionView {
+    /// Without the items.
+    fn from(found: Contradiction) -> Self {
+        let settled = found.settled;
+        Self {
+            item_a: None,
+            item_b: None,
+            id: found.id,
+            item_a_id: found.item_a.to_string(),
+            item_b_id: found.item_b.to_string(),
+            explanation: found.explanation,
+            severity: found.severity,
+            suggested_resolution: found.suggestion,
+            resolved: settled.is_some(),
+            resolution: settled.as_ref().map(|settled| settled.resolution.as_str()),
+            resolved_at: settled.as_ref().map(|settled| settled.at.to_string()),
+            resolved_by: settled.map(|settled| settled.by),
+            detected_at: found.detected_at.to_string(),
+        }
+    }
 }
 
 /// Two items that contradict each other.

@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use super::view::{ItemView, text};
 use super::{find, missing, on, visible};
-use crate::app::AppState;
-use crate::app::blocking;
+use crate::app::{AppState, blocking};
 use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
 
