@@ -106,3 +106,23 @@ fn a_change_of_columns_is_told_with_its_run_and_a_strict_table_refuses_it() {
     assert!(failed.contains("`more` (boolean) is new"), "{failed}");
     assert_eq!(strict.rows(), json!([[1, "a"]]));
 }
+
+#[test]
+fn many_small_files_are_put_together_while_the_rows_stay() {
+    let mut app = App::start();
+    app.install("fixtures");
+    let settings = json!({"behaviour": "resumes", "rows": 3});
+    app.add_source("shop", "fixtures", &settings, &[]);
+    for _ in 0..8 {
+        assert_eq!(outcome(&app.run("shop")), "succeeded");
+    }
+    let all = "SELECT count(*), count(DISTINCT id), max(id) FROM rows";
+    assert_eq!(app.rows(all), json!([[24, 24, 23]]));
+    // Housekeeping looks once at a start, and then every hour.
+    app.restart();
+    let line = app.line(&["has fewer files", "shop"]);
+    assert!(line.contains("fewer=7"), "{line}");
+    assert_eq!(app.rows(all), json!([[24, 24, 23]]));
+    assert_eq!(outcome(&app.run("shop")), "succeeded");
+    assert_eq!(app.rows(all), json!([[27, 27, 26]]));
+}

@@ -30,7 +30,7 @@ use domain::{Failure, PublishedTable, RunId, SourceName};
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 
-pub use compact::Compaction;
+pub use compact::{Compaction, has_small_files};
 pub use contents::TableFile;
 pub(crate) use contents::{Contents, Entry, ExtractError, view};
 pub(crate) use gc::{Pin, Pins};

@@ -14,7 +14,7 @@ pub mod state;
 pub mod warehouse;
 
 pub use catalog::{Catalog, CatalogColumn, CatalogTable};
-pub use extract::{Extracts, TableFile, Verified};
+pub use extract::{Extracts, TableFile, Verified, has_small_files};
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};

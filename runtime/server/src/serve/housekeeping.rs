@@ -1,6 +1,7 @@
 //! What is forgotten in time: sessions and links that ended, and audit entries past their retention; and
 //! small files of tables that are put together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::Mark;
@@ -44,8 +45,12 @@ fn forget(app: &App) -> ApiResult<()> {
 /// Runs go on while the files are written. A source is held only for the moment in which they take the
 /// place of the old ones; one that is running then has its turn the next time.
 fn compact(app: &App) -> ApiResult<()> {
-    for source in app.state().sources()? {
-        let name = &source.name;
+    // The catalog is in memory: an extract is opened only where there is something to do.
+    let catalog = app.warehouse.orchestrator.catalog();
+    let tables = catalog.tables.iter();
+    let worth = tables.filter(|table| warehouse::has_small_files(&table.files));
+    let sources: BTreeSet<_> = worth.map(|table| &table.source).collect();
+    for name in sources {
         let marks = || -> ApiResult<Vec<Mark>> {
             let pins = app.state().pins(name)?.into_iter();
             Ok(pins.map(|pin| pin.mark).collect())

@@ -28,6 +28,12 @@ const SMALL: u64 = 16 << 20;
 /// How large a file becomes at most, and how much is read in one go.
 const LARGE: u64 = 128 << 20;
 
+/// Whether a table with these files may have some that are worth putting together.
+pub fn has_small_files(files: &[TableFile]) -> bool {
+    let small = files.iter().filter(|file| file.size_bytes < SMALL);
+    small.count() >= LEAST_FILES
+}
+
 /// Files of one table that become one.
 #[derive(Debug)]
 struct Bundle {

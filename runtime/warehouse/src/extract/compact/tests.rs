@@ -42,9 +42,11 @@ fn small_files_become_one_with_the_same_rows_receipts_and_cursor() {
     let (_folder, warehouse) = open();
     (1..=4).for_each(|id| append(&warehouse, id));
     let before = contents(&warehouse);
+    assert!(has_small_files(&before.entries[0].files));
     assert_eq!(compact(&warehouse, &[]), 3);
     assert_eq!(shape(&warehouse), (1, 4));
     let after = contents(&warehouse);
+    assert!(!has_small_files(&after.entries[0].files));
     assert_eq!(after.cursors, before.cursors);
     assert_eq!(
         after.entries[0].extracted_at,
