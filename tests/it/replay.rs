@@ -1,10 +1,10 @@
 //! A recorded run is replayed with the random numbers and the clock that it had.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use integration_tests::artifacts::sluice_ok;
 use integration_tests::wasm::with_manifest;
-use integration_tests::{App, outcome, shown, sluice};
+use integration_tests::{App, outcome, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,49 +53,49 @@ fn chance() -> (TempDir, PathBuf) {
     (folder, built)
 }
 
-/// The differences of two versions over a recording.
-fn differences(old: &Path, new: &Path, recording: &Path) -> Vec<String> {
-    let mut command = sluice();
-    command.args(["connector", "compare", "--json", "--recording"]);
-    let output = command.arg(recording).args([old, new]).output().unwrap();
-    let compared: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", shown(&output)));
-    let lines = compared["runs"][0]["differences"]
-        .as_array()
-        .unwrap()
-        .iter();
-    lines
-        .map(|line| line.as_str().unwrap().to_owned())
-        .collect()
+/// How another version differs from the source's over its recording, as the server finds, which has compiled both.
+#[track_caller]
+fn differences(app: &App, new: &str) -> Vec<String> {
+    let comparisons = "/api/sources/dice/comparisons";
+    let asked = app.post(comparisons, &json!({"new": new}));
+    assert_eq!(asked.status, 202);
+    let id = asked.json()["id"].as_str().unwrap().to_owned();
+    let mut compared = Value::Null;
+    until("the versions are compared", || {
+        compared = app.get(&format!("{comparisons}/{id}")).ok();
+        compared["state"] != "running"
+    });
+    assert_eq!(compared["failure"], Value::Null, "{compared}");
+    let lines = compared["runs"][0]["differences"].as_array().unwrap();
+    let lines = lines.iter().map(|line| line.as_str().unwrap().to_owned());
+    lines.collect()
 }
 
 #[test]
 fn a_replay_has_the_random_numbers_of_the_recorded_run_and_a_clock_that_begins_with_it() {
-    let (folder, built) = chance();
+    let (_folder, built) = chance();
     let component = std::fs::read(&built).unwrap();
     let app = App::start();
-    app.install_bytes(&component);
+    let version = app.install_bytes(&component);
     app.add_source("dice", "chance", &json!({}), &[]);
     app.put("/api/sources/dice/policy", &json!({"recordings": 1}))
         .ok();
     assert_eq!(outcome(&app.run("dice")), "succeeded");
     let published = app.rows("SELECT token FROM drawn ORDER BY token");
-
-    let mut recordings = std::fs::read_dir(app.data.join("recordings/dice")).unwrap();
-    let recording = recordings.next().unwrap().unwrap().path();
     assert_eq!(
-        differences(&built, &built, &recording),
+        differences(&app, &version),
         [""; 0],
         "each replay is the same"
     );
 
     // One that does not get through shows the rows of the other.
     let none = with_manifest(&component, |manifest| {
-        manifest["limits"] = json!({"rows": 1})
+        manifest["version"] = json!("2.0.0");
+        manifest["limits"] = json!({"rows": 1});
     });
-    let other = folder.path().join("none.wasm");
-    std::fs::write(&other, none).unwrap();
-    let lines = differences(&built, &other, &recording).join("\n");
+    let lines = differences(&app, &app.install_bytes(&none)).join("\n");
+    let mut recordings = std::fs::read_dir(app.data.join("recordings/dice")).unwrap();
+    let recording = recordings.next().unwrap().unwrap().path();
     for row in published.as_array().unwrap() {
         assert!(lines.contains(row[0].as_str().unwrap()), "{row}: {lines}");
     }
