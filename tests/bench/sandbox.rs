@@ -61,7 +61,9 @@ pub fn bench(scale: Scale) -> Report {
              runner does not. The rest of a cold run is mostly the state, which writes down durably that the run is wanted before \
              anything starts."
                 .into(),
-            "Runners stand back behind the server by their priority (`nice` 10), which is why those that spin delay it little."
+            "Runners stand back behind the server by their priority (`nice` 10). The health check is answered from a look at the \
+             state that is at most a second old; a route that asks the state each time needs a few milliseconds of processor \
+             time, and waits for its share of it while eight components compute on two cores."
                 .into(),
             "Memory of a runner is what only it has; program and library are shared by all runners and the server."
                 .into(),

@@ -9,6 +9,7 @@ use domain::SourceName;
 use ingest::Ingest;
 use warehouse::{Catalog, State, Warehouse};
 
+use crate::api::health::Checkup;
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::TokenKeys;
@@ -54,6 +55,8 @@ pub(crate) struct App {
     pub(crate) pages: Pages,
     /// What is counted since the start.
     pub(crate) metrics: Arc<Metrics>,
+    /// How the server was doing a moment ago.
+    pub(crate) health: Checkup,
 }
 
 impl App {

@@ -120,6 +120,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         tokens,
         pages,
         metrics,
+        health: Default::default(),
     }));
     let router = router::router(api, app.clone());
     Ok((app, router))

@@ -1,7 +1,10 @@
 //! `/api/health` and `/api/version`: open to everyone, asked all the time by probes and old clients;
 //! and `/api/health/detailed` for those who are signed in.
 
+mod checkup;
 mod details;
+
+use std::time::Instant;
 
 use axum::Json;
 use jiff::Timestamp;
@@ -11,10 +14,11 @@ use warehouse::State;
 
 use crate::app::{App, AppState, blocking};
 use crate::error::ApiResult;
+pub(crate) use checkup::Checkup;
 pub(crate) use details::Details;
 
 /// Whether the server works.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok` or `unhealthy`.
     status: &'static str,
@@ -33,15 +37,16 @@ pub(crate) struct Health {
 
 /// Says whether the server works.
 ///
-/// The status code is always 200; `status` tells.
+/// The status code is always 200; `status` tells, as it was at most a second ago.
 #[utoipa::path(get, path = "/api/health", tag = "health", security(()),
     responses((status = 200, body = Health)))]
 pub(crate) async fn get_health(app: AppState) -> Json<Health> {
-    Json(
-        blocking(move || Ok(Health::of(&app)))
-            .await
-            .unwrap_or(Health::UNREACHABLE),
-    )
+    let looked = app.clone();
+    let look = async {
+        let found = blocking(move || Ok(Health::of(&looked))).await;
+        found.unwrap_or(Health::UNREACHABLE)
+    };
+    Json(app.health.at(Instant::now(), look).await)
 }
 
 impl Health {
