@@ -237,7 +237,9 @@ fn whoever_sends_a_head_too_slowly_loses_the_connection() {
         took < Duration::from_secs(30),
         "the limit and not the default: {took:?}"
     );
-    assert_eq!(app.get("/api/health").status, 200);
+    // Over a connection of its own: the ones that the harness keeps are as old as the limit, and close while they are used.
+    let answer = raw(&app, "GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(head(&answer).contains("200 ok"), "{}", head(&answer));
 }
 
 #[test]
