@@ -6,6 +6,7 @@ set shell := ["sh", "-euc"]
 sluice := '"$CARGO_TARGET_DIR/debug/sluice"'
 connectors := "files"
 guests := connectors + " fixtures"
+measured := "workload"
 
 # list the recipes
 default:
@@ -35,6 +36,7 @@ fmt:
 
 # measure one thing: target/bench/NAME.json, docs/benchmarks.md
 bench NAME *ARGS: guests
+    {{ sluice }} connector build connectors-wasm/{{ measured }} -o "$SLUICE_WASM_DIR/{{ measured }}.wasm"
     cargo build --release --package server --bins --examples
     cargo run --release --package integration-tests --bin bench -- "$@"
 

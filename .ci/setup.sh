@@ -7,6 +7,8 @@ deny_version=0.20.2
 sbom_version=0.10.0
 duckdb_version=1.5.5
 aiosmtpd_version=1.4.6
+dlt_version=1.31.0
+airbyte_version=7.39.1
 componentize_py_version=0.25.0
 flights_version=0.0.3
 flights_sum=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
@@ -174,6 +176,19 @@ need_python_duckdb() {
     timed "installing Python's duckdb" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
         "duckdb==$duckdb_version" || fail "pip could not install it: see above."
     touch "$cache/py/duckdb-$duckdb_version"
+}
+
+# What the extract bench compares with, in an environment of its own: nothing of it is a part of the product.
+need_peers() {
+    [ "$1" = extract ] || return 0
+    peers="peers-dlt-$dlt_version-airbyte-$airbyte_version"
+    obtain "$peers" peers
+    link "$peers" peers
+}
+
+peers() {
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check \
+        "dlt[parquet,filesystem]==$dlt_version" "airbyte-cdk==$airbyte_version"
 }
 
 # A real mail server, for the tests.

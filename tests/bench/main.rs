@@ -8,6 +8,7 @@ mod connection;
 mod extract;
 mod load;
 mod machine;
+mod native;
 mod peer;
 mod process;
 mod query;
@@ -23,7 +24,7 @@ use crate::report::Report;
 
 const USAGE: &str = "usage: bench extract|query|start|auth|sandbox [--quick]
 
-  extract   200,000 rows over HTTP through a connector into parquet; beside it, DuckDB from local files
+  extract   200,000 rows over HTTP through a connector into parquet; beside it DuckDB, dlt, airbyte-cdk and native code
   query     500 tables in 50 sources: rebuild, first query, queries a second
   start     from the command to the first answer, and what starting a run costs
   auth      with a token and without, few users and many, and while a hundred sign in
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
         .map(String::as_str)
         .filter(|a| *a != "--quick")
         .collect();
+    if let ["native", work, rows, folder] = names[..] {
+        native::publish(work, rows, folder);
+        return ExitCode::SUCCESS;
+    }
     let scale = Scale { quick };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
