@@ -40,6 +40,17 @@ pub struct JsonOptions {
     pub compression: Compression,
 }
 
+impl JsonOptions {
+    /// A document that is nothing but its records.
+    pub fn whole() -> Self {
+        Self {
+            records: String::new(),
+            values: Vec::new(),
+            compression: Compression::None,
+        }
+    }
+}
+
 /// How to read a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -34,7 +34,7 @@ mod zstd;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use domain::format::{Appended, BodyFormat, Compression};
+use domain::format::{Appended, BodyFormat, Compression, JsonOptions};
 use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use arrived::{normal, shorten, stored_type};
@@ -54,7 +54,6 @@ pub(crate) fn body(
     scratch: &Path,
 ) -> Result<Appended, DecodeError> {
     columns.begin_append();
-    let mut values = Vec::new();
     match format {
         BodyFormat::Csv(options) => {
             csv::read(
@@ -65,8 +64,8 @@ pub(crate) fn body(
             )?;
         }
         BodyFormat::Json(options) => {
-            let text = document(text(open(input, options.compression)?)?)?;
-            values = pointer::read(columns, sink, &text, &options.records, &options.values)?;
+            let document = read_document(input, options.compression, Vec::new())?;
+            return json(columns, sink, &document, options);
         }
         BodyFormat::Ndjson(compression) => {
             json::lines(columns, sink, text(open(input, *compression)?)?)?;
@@ -75,23 +74,44 @@ pub(crate) fn body(
         BodyFormat::Arrow => columnar::arrow(columns, sink, input)?,
     }
     columns.flush(sink)?;
+    let (rows, values) = (columns.appended(), Vec::new());
+    Ok(Appended { rows, values })
+}
+
+/// Decodes a JSON document.
+pub(crate) fn json(
+    columns: &mut Columns,
+    sink: &mut dyn Sink,
+    text: &[u8],
+    options: &JsonOptions,
+) -> Result<Appended, DecodeError> {
+    columns.begin_append();
+    let values = pointer::read(columns, sink, text, &options.records, &options.values)?;
+    columns.flush(sink)?;
     let rows = columns.appended();
     Ok(Appended { rows, values })
 }
 
-/// Decodes records that a connector shaped: an array of objects, or one object a line.
-pub(crate) fn records(
+/// What decoding a JSON document will say of it, if nothing is wrong with its values; `None` where it is no such
+/// document, of which decoding knows the reason.
+pub(crate) fn survey(text: &[u8], options: &JsonOptions) -> Option<Appended> {
+    pointer::survey(text, &options.records, &options.values).ok()
+}
+
+/// Whether records that a connector shaped are an array, and not one object a line.
+pub(crate) fn is_array(records: &[u8]) -> bool {
+    let first = records.iter().find(|byte| !byte.is_ascii_whitespace());
+    first == Some(&b'[')
+}
+
+/// Decodes records of which each is a line.
+pub(crate) fn lines(
     columns: &mut Columns,
     sink: &mut dyn Sink,
     bytes: &[u8],
 ) -> Result<u64, DecodeError> {
     columns.begin_append();
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first == Some(&b'[') {
-        pointer::read(columns, sink, bytes, "", &[])?;
-    } else {
-        json::lines(columns, sink, Box::new(std::io::Cursor::new(bytes)))?;
-    }
+    json::lines(columns, sink, Box::new(std::io::Cursor::new(bytes)))?;
     columns.flush(sink)?;
     Ok(columns.appended())
 }
@@ -112,7 +132,7 @@ fn open<'a>(
     input: Box<dyn Read + Send + 'a>,
     compression: Compression,
 ) -> Result<Box<dyn Read + 'a>, DecodeError> {
-    let mut input = BufReader::with_capacity(256 << 10, input);
+    let mut input = BufReader::with_capacity(64 << 10, input);
     let start = match compression {
         Compression::None => return Ok(Box::new(input)),
         Compression::Gzip => return Ok(Box::new(MultiGzDecoder::new(input))),
@@ -136,21 +156,25 @@ fn text<'a>(mut input: Box<dyn Read + 'a>) -> Result<Box<dyn Read + 'a>, DecodeE
     })
 }
 
-fn document(input: Box<dyn Read + '_>) -> Result<Vec<u8>, DecodeError> {
-    let mut text = Vec::new();
+/// Reads a JSON document into an empty buffer.
+pub(crate) fn read_document(
+    input: Box<dyn Read + Send>,
+    compression: Compression,
+    mut buffer: Vec<u8>,
+) -> Result<Vec<u8>, DecodeError> {
     let limit = MAX_DOCUMENT as u64 + 1;
-    input
+    text(open(input, compression)?)?
         .take(limit)
-        .read_to_end(&mut text)
+        .read_to_end(&mut buffer)
         .map_err(DecodeError::Read)?;
-    if text.len() > MAX_DOCUMENT {
+    if buffer.len() > MAX_DOCUMENT {
         let reason = format!(
             "the JSON document is larger than {} MiB; fetch it in pages, or as NDJSON",
             MAX_DOCUMENT >> 20
         );
         return Err(DecodeError::Limit(reason));
     }
-    Ok(text)
+    Ok(buffer)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod encoder;
 mod foreign;
 mod gc;
 mod input;
+mod intake;
 mod keys;
 mod known;
 mod layout;

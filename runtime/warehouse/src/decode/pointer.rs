@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use domain::format::Appended;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::arrived::shorten;
 use super::columns::{Columns, Sink};
 use super::error::DecodeError;
-use super::json::{Records, failed};
+use super::json::{Count, Records, failed};
 use super::shape::{Copy, Shape};
 
 /// As the connector interface promises.
@@ -24,6 +25,67 @@ pub(super) fn read(
     records: &str,
     values: &[String],
 ) -> Result<Vec<Option<String>>, DecodeError> {
+    let mut into = Decoding { columns, sink };
+    visit(&mut into, document, records, values)
+}
+
+/// Counts the records at a pointer, and gives the same texts.
+pub(super) fn survey(
+    document: &[u8],
+    records: &str,
+    values: &[String],
+) -> Result<Appended, DecodeError> {
+    let mut rows = Count(0);
+    let values = visit(&mut rows, document, records, values)?;
+    Ok(Appended {
+        rows: rows.0,
+        values,
+    })
+}
+
+/// What becomes of the records.
+trait Target {
+    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error>;
+
+    /// The error of a walk that broke off in them.
+    fn failed(&mut self, error: &serde_json::Error) -> DecodeError;
+}
+
+/// Rows of a table.
+struct Decoding<'a> {
+    columns: &'a mut Columns,
+    sink: &'a mut dyn Sink,
+}
+
+impl Target for Decoding<'_> {
+    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error> {
+        input.records(Records {
+            columns: self.columns,
+            sink: self.sink,
+        })
+    }
+
+    fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
+        failed(self.columns, error)
+    }
+}
+
+impl Target for Count {
+    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error> {
+        input.count(self)
+    }
+
+    fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
+        DecodeError::Body(error.to_string())
+    }
+}
+
+fn visit(
+    target: &mut dyn Target,
+    document: &[u8],
+    records: &str,
+    values: &[String],
+) -> Result<Vec<Option<String>>, DecodeError> {
     if values.len() > MAX_POINTERS {
         let reason = format!("more than {MAX_POINTERS} pointers to values were given");
         return Err(DecodeError::Body(reason));
@@ -34,8 +96,7 @@ pub(super) fn read(
         .collect::<Result<Vec<_>, _>>()?;
     paths.push(steps(records)?);
     let mut reading = Reading {
-        columns,
-        sink,
+        target,
         texts: vec![None; values.len()],
         has_records: false,
         is_in_records: false,
@@ -81,8 +142,7 @@ fn check_lengths(pointers: &[String], texts: &[Option<String>]) -> Result<(), De
 
 /// What comes of a document.
 struct Reading<'a> {
-    columns: &'a mut Columns,
-    sink: &'a mut dyn Sink,
+    target: &'a mut dyn Target,
     texts: Vec<Option<String>>,
     has_records: bool,
     is_in_records: bool,
@@ -92,7 +152,7 @@ impl Reading<'_> {
     /// The error of a walk: at a row where it met one.
     fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
         match self.is_in_records {
-            true => failed(self.columns, error),
+            true => self.target.failed(error),
             false => DecodeError::Body(format!("not valid JSON: {error}")),
         }
     }
@@ -101,10 +161,7 @@ impl Reading<'_> {
     fn take(&mut self, index: usize, input: &mut dyn Input) -> Result<(), serde_json::Error> {
         let Some(text) = self.texts.get_mut(index) else {
             (self.has_records, self.is_in_records) = (true, true);
-            input.records(Records {
-                columns: self.columns,
-                sink: self.sink,
-            })?;
+            self.target.take(input)?;
             self.is_in_records = false;
             return Ok(());
         };
@@ -153,6 +210,7 @@ fn is_apart(paths: &[Path<'_>]) -> bool {
 trait Input {
     fn copy(&mut self, copy: Copy<'_>) -> Result<(), serde_json::Error>;
     fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error>;
+    fn count(&mut self, count: &mut Count) -> Result<(), serde_json::Error>;
 }
 
 /// Hears of the value of a path, which is named by its index.
@@ -211,6 +269,10 @@ impl<'de, D: de::Deserializer<'de>> Input for Carrier<D> {
 
     fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error> {
         self.run(|input| records.deserialize(input))
+    }
+
+    fn count(&mut self, count: &mut Count) -> Result<(), serde_json::Error> {
+        self.run(|input| count.deserialize(input))
     }
 }
 

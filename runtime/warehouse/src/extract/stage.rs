@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::RecordBatch;
-use domain::format::{Appended, BodyFormat};
+use domain::format::{Appended, BodyFormat, JsonOptions};
 use domain::ports::{self, Cursors, Published};
 use domain::table::{Attachment, RemoteTable};
 use domain::{
@@ -16,9 +15,9 @@ use domain::{
 use jiff::Timestamp;
 
 use super::contents::{AttachRow, Contents, Entry};
+use super::intake::{Intake, Surveyed, Tally};
 use super::publish::{NewTable, Publish};
 use super::staged::Staged;
-use super::writer::Writer;
 use super::{Shared, disk_failure, extract_failure};
 use crate::decode::{self, Columns, DecodeError, Sink};
 
@@ -33,56 +32,8 @@ pub(super) struct Stage {
     tables: BTreeMap<String, Staged>,
     attachments: Vec<AttachRow>,
     remote: Vec<Entry>,
-    files: u64,
     rows: u64,
-    /// Rows that have left the decoders, and the most that may.
-    encoded: u64,
-    most_rows: u64,
-    written: Arc<AtomicU64>,
-    most_bytes: u64,
-}
-
-/// Starts a table's encoder with its first batch.
-struct Lazy<'a> {
-    writer: &'a mut Option<Writer>,
-    path: PathBuf,
-    files: &'a mut u64,
-    encoded: &'a mut u64,
-    most_rows: u64,
-    written: &'a Arc<AtomicU64>,
-    most_bytes: u64,
-}
-
-impl Sink for Lazy<'_> {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Failure> {
-        *self.encoded += batch.num_rows() as u64;
-        if *self.encoded > self.most_rows {
-            let most = self.most_rows;
-            return Err(Failure::limit(format!(
-                "the run wrote more rows than its limit `rows` of {most}"
-            )));
-        }
-        within(self.written, self.most_bytes)?;
-        let writer = match self.writer {
-            Some(writer) => writer,
-            None => {
-                *self.files += 1;
-                let writer = Writer::start(self.path.clone(), Arc::clone(self.written))?;
-                self.writer.insert(writer)
-            }
-        };
-        writer.take(batch)
-    }
-}
-
-/// Whether what was written is not too much.
-fn within(written: &AtomicU64, most: u64) -> Result<(), Failure> {
-    if written.load(Ordering::Relaxed) > most {
-        return Err(Failure::limit(format!(
-            "the run wrote more bytes than its limit `bytes_out` of {most}"
-        )));
-    }
-    Ok(())
+    tally: Arc<Tally>,
 }
 
 impl Stage {
@@ -97,17 +48,22 @@ impl Stage {
             extracts,
             source: source.clone(),
             run,
+            tally: Arc::new(Tally::new(folder.clone(), run)),
             folder,
             rules: TableRules::default(),
             tables: BTreeMap::new(),
             attachments: Vec::new(),
             remote: Vec::new(),
-            files: 0,
             rows: 0,
-            encoded: 0,
-            most_rows: u64::MAX,
-            written: Arc::default(),
-            most_bytes: u64::MAX,
+        })
+    }
+
+    /// An open table.
+    fn staged(&mut self, table: &TableName) -> Result<&mut Staged, Failure> {
+        self.tables.get_mut(&table.folded()).ok_or_else(|| {
+            Failure::bug(format!(
+                "the table `{table}` was not opened before rows were added"
+            ))
         })
     }
 
@@ -118,26 +74,46 @@ impl Stage {
         kind: FailureKind,
         work: impl FnOnce(&mut Columns, &mut dyn Sink) -> Result<T, DecodeError>,
     ) -> Result<T, Failure> {
-        let path = file(&self.folder, self.run, self.files);
-        let staged = self.tables.get_mut(&table.folded()).ok_or_else(|| {
-            Failure::bug(format!(
-                "the table `{table}` was not opened before rows were added"
-            ))
-        })?;
-        let mut sink = Lazy {
-            writer: &mut staged.writer,
-            path,
-            files: &mut self.files,
-            encoded: &mut self.encoded,
-            most_rows: self.most_rows,
-            written: &self.written,
-            most_bytes: self.most_bytes,
-        };
-        let result = work(&mut staged.columns, &mut sink);
-        let rows = staged.columns.appended();
-        staged.rows += rows;
-        self.rows += rows;
+        let staged = self.staged(table)?;
+        let rows = staged.intake.rows()?;
+        let result = rows.take(work);
+        let appended = rows.columns.appended();
+        self.count(table, appended)?;
         result.map_err(|error| error.into_failure(table.as_str(), kind))
+    }
+
+    fn count(&mut self, table: &TableName, rows: u64) -> Result<(), Failure> {
+        self.staged(table)?.rows += rows;
+        self.rows += rows;
+        Ok(())
+    }
+
+    /// Takes a JSON document. One that is found to be whole is decoded while the connector goes on; what is wrong with its
+    /// values is told at the next append, or by the publish.
+    fn append_document(
+        &mut self,
+        table: &TableName,
+        kind: FailureKind,
+        options: &JsonOptions,
+        text: Vec<u8>,
+    ) -> Result<Appended, Failure> {
+        let surveyed = match Intake::is_worth(text.len()) {
+            true => decode::survey(&text, options),
+            false => None,
+        };
+        let Some(appended) = surveyed else {
+            return self.append(table, kind, |columns, sink| {
+                decode::json(columns, sink, &text, options)
+            });
+        };
+        self.staged(table)?.intake.decode_behind(Surveyed {
+            text,
+            records: options.records.clone(),
+            rows: appended.rows,
+            kind,
+        })?;
+        self.count(table, appended.rows)?;
+        Ok(appended)
     }
 
     /// Ends the files of the tables that have something new. Says also which tables were to be brought
@@ -147,11 +123,7 @@ impl Stage {
             .map_err(|error| extract_failure(&self.source, &error))?
             .unwrap_or_default();
         let (mut finished, mut begun_anew) = (Vec::new(), Vec::new());
-        let (folder, run, files) = (&self.folder, self.run, &mut self.files);
-        let mut next_path = || {
-            *files += 1;
-            file(folder, run, *files - 1)
-        };
+        let mut next_path = || self.tally.next_path();
         for (key, staged) in &mut self.tables {
             let anew = before.anew.contains(key);
             let mut known = before.entries.iter();
@@ -171,11 +143,6 @@ impl Stage {
     }
 }
 
-/// Where a run's file of this number is staged.
-fn file(folder: &Path, run: RunId, number: u64) -> PathBuf {
-    folder.join(format!("{run}-{number}.parquet"))
-}
-
 impl ports::Stage for Stage {
     fn open_table(&mut self, spec: &TableSpec) -> Result<(), Failure> {
         let name = &spec.name;
@@ -187,7 +154,7 @@ impl ports::Stage for Stage {
                 ))),
             };
         }
-        let staged = Staged::open(spec, &self.rules)?;
+        let staged = Staged::open(spec, &self.rules, &self.tally)?;
         self.tables.insert(name.folded(), staged);
         Ok(())
     }
@@ -198,6 +165,12 @@ impl ports::Stage for Stage {
         format: &BodyFormat,
         body: Box<dyn Read + Send>,
     ) -> Result<Appended, Failure> {
+        if let BodyFormat::Json(options) = format {
+            let buffer = self.staged(table)?.intake.buffer();
+            let text = decode::read_document(body, options.compression, buffer)
+                .map_err(|error| error.into_failure(table.as_str(), FailureKind::Upstream))?;
+            return self.append_document(table, FailureKind::Upstream, options, text);
+        }
         let scratch = self.folder.clone();
         self.append(table, FailureKind::Upstream, |columns, sink| {
             decode::body(columns, sink, format, body, &scratch)
@@ -205,8 +178,15 @@ impl ports::Stage for Stage {
     }
 
     fn append_json(&mut self, table: &TableName, records: &[u8]) -> Result<u64, Failure> {
+        if decode::is_array(records) {
+            let mut text = self.staged(table)?.intake.buffer();
+            text.extend_from_slice(records);
+            let whole = JsonOptions::whole();
+            let appended = self.append_document(table, FailureKind::Bug, &whole, text)?;
+            return Ok(appended.rows);
+        }
         self.append(table, FailureKind::Bug, |columns, sink| {
-            decode::records(columns, sink, records)
+            decode::lines(columns, sink, records)
         })
     }
 
@@ -263,22 +243,22 @@ impl ports::Stage for Stage {
     }
 
     fn limit_rows(&mut self, most: u64) {
-        self.most_rows = most;
+        self.tally.most_rows.store(most, Ordering::Relaxed);
     }
 
     fn limit_bytes(&mut self, most: u64) {
-        self.most_bytes = most;
+        self.tally.most_bytes.store(most, Ordering::Relaxed);
     }
 
     fn written(&self) -> (u64, u64) {
-        (self.rows, self.written.load(Ordering::Relaxed))
+        (self.rows, self.tally.written.load(Ordering::Relaxed))
     }
 
     fn publish(&mut self, cursors: &Cursors) -> Result<Published, Failure> {
         let lock = self.extracts.lock(&self.source);
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let (tables, begun_anew) = self.finish_tables()?;
-        within(&self.written, self.most_bytes)?;
+        self.tally.check_bytes()?;
         let rows = self
             .tables
             .values()

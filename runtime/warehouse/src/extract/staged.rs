@@ -8,10 +8,10 @@ use domain::{Failure, FailureKind, TableRule, TableRules, TableSpec, WriteMode};
 
 use super::contents::{Entry, TableFile};
 use super::encoder;
+use super::intake::{Intake, Tally};
 use super::known::{self, FileColumns};
 use super::settle::{Settled, Settling};
 use super::split::NewFile;
-use super::writer::Writer;
 use crate::decode::{Columns, storable_field};
 
 /// A table that the run has opened.
@@ -19,8 +19,7 @@ use crate::decode::{Columns, storable_field};
 pub(super) struct Staged {
     pub(super) spec: TableSpec,
     rule: TableRule,
-    pub(super) columns: Columns,
-    pub(super) writer: Option<Writer>,
+    pub(super) intake: Intake,
     /// Rows since the last publish.
     pub(super) rows: u64,
     /// Whether this run has published it before, so that further rows follow those.
@@ -29,7 +28,11 @@ pub(super) struct Staged {
 
 impl Staged {
     /// Opens a table, if it can be written as it is declared.
-    pub(super) fn open(spec: &TableSpec, rules: &TableRules) -> Result<Self, Failure> {
+    pub(super) fn open(
+        spec: &TableSpec,
+        rules: &TableRules,
+        tally: &Arc<Tally>,
+    ) -> Result<Self, Failure> {
         let name = &spec.name;
         check_key(spec)?;
         let rule = rules.of(spec);
@@ -38,8 +41,7 @@ impl Staged {
         Ok(Self {
             spec: spec.clone(),
             rule,
-            columns,
-            writer: None,
+            intake: Intake::new(name.as_str(), columns, Arc::clone(tally)),
             rows: 0,
             published: false,
         })
@@ -53,11 +55,10 @@ impl Staged {
         next_path: &mut dyn FnMut() -> PathBuf,
     ) -> Result<Option<Vec<Settled>>, Failure> {
         let replaces = !self.published && (anew || self.spec.mode == WriteMode::Replace);
-        let schema = self.columns.schema();
-        let staged = self
-            .writer
-            .take()
-            .map(|writer| writer.finish(Arc::clone(&schema)));
+        let rows = self.intake.rows()?;
+        let schema = rows.columns.schema();
+        let writer = rows.writer.take();
+        let staged = writer.map(|writer| writer.finish(Arc::clone(&schema)));
         let Some(staged) = staged.transpose()?.flatten() else {
             return match replaces || known.is_none() {
                 true => self.without_rows(known, next_path),
@@ -109,7 +110,7 @@ impl Staged {
 
     /// The one file of a table without rows, if anything is known of its columns.
     fn without_rows(
-        &self,
+        &mut self,
         known: Option<&Entry>,
         next_path: &mut dyn FnMut() -> PathBuf,
     ) -> Result<Option<Vec<Settled>>, Failure> {
@@ -121,9 +122,10 @@ impl Staged {
     }
 
     /// The columns of a table without rows: those that are declared, else those that it had.
-    fn empty_schema(&self, known: Option<&Entry>) -> Result<Option<SchemaRef>, Failure> {
-        if !self.columns.is_empty() {
-            let schema = self.columns.schema();
+    fn empty_schema(&mut self, known: Option<&Entry>) -> Result<Option<SchemaRef>, Failure> {
+        let columns = &self.intake.rows()?.columns;
+        if !columns.is_empty() {
+            let schema = columns.schema();
             let fields: Vec<_> = schema.fields().iter().map(storable_field).collect();
             return Ok(Some(Arc::new(Schema::new(fields))));
         }

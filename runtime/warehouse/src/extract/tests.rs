@@ -9,6 +9,7 @@ use super::*;
 use super::{settle::Settled, split::NewFile};
 use crate::Warehouse;
 
+mod documents;
 mod limits;
 
 pub(crate) fn source(name: &str) -> SourceName {
@@ -54,12 +55,8 @@ fn contents(warehouse: &Warehouse, from: &str) -> Contents {
 }
 
 fn parquet_files(warehouse: &Warehouse, from: &str, name: &str) -> usize {
-    let folder = warehouse
-        .paths
-        .extract(&source(from))
-        .join("data")
-        .join(name);
-    std::fs::read_dir(folder).map_or(0, Iterator::count)
+    let extract = warehouse.paths.extract(&source(from));
+    std::fs::read_dir(extract.join("data").join(name)).map_or(0, Iterator::count)
 }
 
 #[test]
