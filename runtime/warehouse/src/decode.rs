@@ -65,7 +65,9 @@ pub(crate) fn body(
         }
         BodyFormat::Json(options) => {
             let document = read_document(input, options.compression, Vec::new())?;
-            return json(columns, sink, &document, options);
+            let appended = json(columns, sink, &document, options)?;
+            columns.flush(sink)?;
+            return Ok(appended);
         }
         BodyFormat::Ndjson(compression) => {
             json::lines(columns, sink, text(open(input, *compression)?)?)?;
@@ -78,7 +80,7 @@ pub(crate) fn body(
     Ok(Appended { rows, values })
 }
 
-/// Decodes a JSON document.
+/// Decodes a JSON document. Its last rows may stay with the columns until there are more.
 pub(crate) fn json(
     columns: &mut Columns,
     sink: &mut dyn Sink,
@@ -87,7 +89,7 @@ pub(crate) fn json(
 ) -> Result<Appended, DecodeError> {
     columns.begin_append();
     let values = pointer::read(columns, sink, text, &options.records, &options.values)?;
-    columns.flush(sink)?;
+    columns.end_document(text.len(), sink)?;
     let rows = columns.appended();
     Ok(Appended { rows, values })
 }

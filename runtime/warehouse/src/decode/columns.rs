@@ -18,6 +18,9 @@ use super::{arrived, declared};
 /// to keep a few in flight.
 const BATCH_ROWS: usize = 16_384;
 const BATCH_BYTES: usize = 8 << 20;
+/// A document with fewer rows and bytes than these waits for the next one: small batches cost more to encode.
+const HELD_ROWS: usize = 4_096;
+const HELD_BYTES: usize = 2 << 20;
 /// More columns than any table that people query; a hostile body could invent one a row.
 const MAX_COLUMNS: usize = 2_000;
 const MAX_NAME: usize = 255;
@@ -223,6 +226,19 @@ impl Columns {
             }
         }
         if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            self.flush(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a document of this many bytes. Gives out what is there, unless that is little.
+    pub(crate) fn end_document(
+        &mut self,
+        bytes: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<(), DecodeError> {
+        self.bytes += bytes;
+        if self.rows >= HELD_ROWS || self.bytes >= HELD_BYTES {
             self.flush(sink)?;
         }
         Ok(())

@@ -240,7 +240,12 @@ impl Lane {
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) => Arc::new(builder.finish()),
             Self::Decimal(builder) => Arc::new(builder.finish()),
-            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => {
+                let texts = builder.finish();
+                // The next batch will be like this one: room for it at once saves growing step by step.
+                *builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+                Arc::new(texts)
+            }
         }
     }
 }

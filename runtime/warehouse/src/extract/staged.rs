@@ -55,7 +55,10 @@ impl Staged {
         next_path: &mut dyn FnMut() -> PathBuf,
     ) -> Result<Option<Vec<Settled>>, Failure> {
         let replaces = !self.published && (anew || self.spec.mode == WriteMode::Replace);
+        let name = self.spec.name.as_str();
         let rows = self.intake.rows()?;
+        rows.take(|columns, sink| columns.flush(sink))
+            .map_err(|error| error.into_failure(name, FailureKind::Upstream))?;
         let schema = rows.columns.schema();
         let writer = rows.writer.take();
         let staged = writer.map(|writer| writer.finish(Arc::clone(&schema)));
