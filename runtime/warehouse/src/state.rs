@@ -5,6 +5,8 @@
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
 mod access_requests;
+mod agendas;
+mod alerts;
 mod audit;
 mod backup;
 mod bootstrap;

@@ -52,19 +52,21 @@ impl State {
         self.read(|connection| collect(connection, &sql, &[&source], read_run))
     }
 
-    /// Ends the runs that were going on when the server died; returns how many there were.
+    /// Ends the runs that were going on when the server died; returns how many there were. A schedule whose run
+    /// that was tries again, unless it was the last of so many attempts. Runs that only waited go on waiting.
     ///
     /// # Errors
     /// [`StateError::Storage`].
-    pub fn mark_interrupted(&self) -> Result<usize, StateError> {
+    pub fn mark_interrupted(&self, most_attempts: u32) -> Result<usize, StateError> {
+        let now = nanos(Timestamp::now());
         let failure = json(&Failure::bug(
             "the server stopped while this run was going on",
         ))?;
         self.write(|connection| {
-            Ok(connection.execute(
-                include_str!("../../sql/runs_interrupt.sql"),
-                params![nanos(Timestamp::now()), failure],
-            )?)
+            let retry = include_str!("../../sql/standings_retry.sql");
+            connection.execute(retry, params![now, most_attempts])?;
+            let interrupt = include_str!("../../sql/runs_interrupt.sql");
+            Ok(connection.execute(interrupt, params![now, failure])?)
         })
     }
 
@@ -141,7 +143,7 @@ impl State {
     }
 }
 
-fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
+pub(super) fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
     let failure = run.failure.as_ref().map(json).transpose()?;
     let (id, version) = (run.id.to_string(), run.version.to_string());
     let (started, finished) = (run.started_at.map(nanos), run.finished_at.map(nanos));
@@ -171,7 +173,7 @@ fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
     Ok(())
 }
 
-fn read_run(row: &Row<'_>) -> Result<Run, StateError> {
+pub(super) fn read_run(row: &Row<'_>) -> Result<Run, StateError> {
     let id: String = row.get(0)?;
     let maybe = |nanos: Option<i64>| nanos.map(time).transpose();
     let failure: Option<String> = row.get(12)?;
@@ -263,7 +265,7 @@ mod tests {
         let runs = [RunState::Running, RunState::Queued, RunState::Succeeded]
             .map(|state| run("shop", state));
         runs.iter().for_each(|run| state.save_run(run).unwrap());
-        assert_eq!(state.mark_interrupted().unwrap(), 2);
+        assert_eq!(state.mark_interrupted(1).unwrap(), 2);
         let ended = state.run(runs[0].id).unwrap().unwrap();
         assert_eq!(ended.state, RunState::Interrupted);
         assert!(ended.finished_at.is_some() && ended.failure.is_some());
