@@ -102,7 +102,10 @@ impl Ingest {
         standing: Option<&Standing>,
         alert: Option<String>,
     ) {
-        let alert = alert.inspect(|text| tracing::warn!(%source, "{text}"));
+        if alert.is_some() {
+            let (failing, stale) = (health.failing, health.stale);
+            tracing::warn!(%source, failing, stale, "it has changed how source {source} is");
+        }
         let alert = alert.filter(|_| self.rules.alerts);
         let agendas = &self.ports.agendas;
         if let Err(failure) = agendas.save_health(source, health, standing, alert.as_deref()) {

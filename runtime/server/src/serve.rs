@@ -69,14 +69,7 @@ async fn bind(address: SocketAddr) -> CliResult<TcpListener> {
 
 /// Opens what works on the warehouse, and brings that up to date.
 fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(AppState, Router)> {
-    let interrupted = warehouse.state.mark_interrupted(config.runs.attempts);
-    match interrupted.map_err(|error| CliError::advised(&error))? {
-        0 => {}
-        count => tracing::warn!(
-            count,
-            "{count} runs were interrupted by the end of the last server"
-        ),
-    }
+    end_interrupted(&warehouse, config.runs.attempts)?;
     lifecycle::recover(&warehouse).map_err(|error| CliError::advised(&error))?;
     // What is broken is in the log; the rest is served.
     warehouse
@@ -132,6 +125,19 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     }));
     let router = router::router(api, app.clone());
     Ok((app, router))
+}
+
+/// Ends the runs in which the last server did.
+fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<()> {
+    let interrupted = warehouse.state.mark_interrupted(attempts);
+    match interrupted.map_err(|error| CliError::advised(&error))? {
+        0 => {}
+        count => tracing::warn!(
+            count,
+            "{count} runs were interrupted by the end of the last server"
+        ),
+    }
+    Ok(())
 }
 
 fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
