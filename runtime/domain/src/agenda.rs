@@ -66,9 +66,11 @@ impl Order {
         }
     }
 
-    /// Whether a run that waits with this order does what the other wants as well.
+    /// Whether a run that waits with this order does what the other wants as well. What a schedule wants only
+    /// another of its own does: a run that somebody asked for is not tried again.
     pub fn covers(&self, other: &Self) -> bool {
         self.operation == other.operation
+            && (self.trigger == other.trigger || self.trigger == Trigger::Schedule)
             && (self.tables == other.tables
                 || (self.operation == Operation::Sync && self.tables.is_empty()))
     }

@@ -52,6 +52,18 @@ impl Ingest {
         self.changed.notify_one();
     }
 
+    /// Tells people of sources in whose last attempt the server died.
+    pub fn given_up(&self, sources: &[SourceName]) {
+        for source in sources {
+            let found = self.ports.agendas.entry(source, &self.rules.defaults);
+            if let Ok(Some(Entry { mut health, .. })) = found {
+                let reason = "the server ended in the middle of each attempt";
+                let alert = told_failure(&mut health, source, reason);
+                self.save(source, &health, None, alert);
+            }
+        }
+    }
+
     fn failed(&self, entry: &mut Entry, order: &Order, failure: &Failure, now: Timestamp) -> Told {
         let source = &entry.plan.source;
         let scheduled = order.trigger == Trigger::Schedule;

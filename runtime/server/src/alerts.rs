@@ -103,12 +103,7 @@ pub(crate) async fn deliver(app: AppState, webhook: Webhook) {
             app.ingest.alerted().notified().await;
             continue;
         };
-        let text = shown(&alert.text, app.url());
-        let is_done = match webhook.post(&text).await {
-            Ok(()) => true,
-            Err(error) => given_up(&alert, &error),
-        };
-        if !is_done {
+        if !hand_over(&webhook, &alert, app.url()).await {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
             continue;
@@ -130,10 +125,26 @@ async fn state<T: Send + 'static>(
     blocking(move || Ok(work(&app)?)).await
 }
 
+/// Whether nothing is left to do about an alert.
+async fn hand_over(webhook: &Webhook, alert: &Alert, server: &str) -> bool {
+    // Of a server that was down, or had no webhook for a while.
+    if age(alert) > PATIENCE {
+        tracing::error!(id = %alert.id, "the alert of {} is too old and is given up", alert.noted_at);
+        return true;
+    }
+    match webhook.post(&shown(&alert.text, server)).await {
+        Ok(()) => true,
+        Err(error) => is_given_up(alert, &error),
+    }
+}
+
+fn age(alert: &Alert) -> SignedDuration {
+    Timestamp::now().duration_since(alert.noted_at)
+}
+
 /// Says why an alert was not taken, and whether nobody tries any more.
-fn given_up(alert: &Alert, error: &Untaken) -> bool {
-    let age = Timestamp::now().duration_since(alert.noted_at);
-    let given_up = matches!(error, Untaken::Refused(_)) || age > PATIENCE;
+fn is_given_up(alert: &Alert, error: &Untaken) -> bool {
+    let given_up = matches!(error, Untaken::Refused(_));
     let error = chain(error);
     // Not the text: connectors and services have their words in it.
     let (id, noted_at) = (alert.id, alert.noted_at);
@@ -187,18 +198,21 @@ mod tests {
         assert_eq!(error, "`alerts.webhook_url` is no address");
     }
 
-    #[test]
-    fn an_alert_is_given_up_where_it_never_can_be_taken_or_after_a_day() {
+    #[tokio::test]
+    async fn an_alert_is_given_up_where_it_never_can_be_taken_or_after_a_day() {
         let alert = |hours| Alert {
             id: uuid::Uuid::now_v7(),
             noted_at: Timestamp::now() - SignedDuration::from_hours(hours),
             text: "x".into(),
         };
         let busy = Untaken::Busy(StatusCode::BAD_GATEWAY);
-        assert!(!given_up(&alert(23), &busy) && given_up(&alert(25), &busy));
-        assert!(given_up(
-            &alert(0),
-            &Untaken::Refused(StatusCode::NOT_FOUND)
-        ));
+        assert!(!is_given_up(&alert(0), &busy));
+        let refused = Untaken::Refused(StatusCode::NOT_FOUND);
+        assert!(is_given_up(&alert(0), &refused));
+        // Nobody listens there, so only what is not sent at all is done with.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let nowhere = Webhook::new(&Secret::new("http://127.0.0.1:1/hook")).unwrap();
+        assert!(!hand_over(&nowhere, &alert(23), "").await);
+        assert!(hand_over(&nowhere, &alert(25), "").await);
     }
 }

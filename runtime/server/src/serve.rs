@@ -13,13 +13,14 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use broker::{Broker, BrokerConfig, KeyOrigin};
 
+use domain::SourceName;
 use domain::agenda::SystemClock;
 use ingest::{Ingest, Ports};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use warehouse::Warehouse;
+use warehouse::{Interrupted, Warehouse};
 
 use crate::alerts::{self, Webhook};
 use crate::app::{App, AppState};
@@ -69,7 +70,7 @@ async fn bind(address: SocketAddr) -> CliResult<TcpListener> {
 
 /// Opens what works on the warehouse, and brings that up to date.
 fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(AppState, Router)> {
-    end_interrupted(&warehouse, config.runs.attempts)?;
+    let given_up = end_interrupted(&warehouse, config.runs.attempts)?;
     lifecycle::recover(&warehouse).map_err(|error| CliError::advised(&error))?;
     // What is broken is in the log; the rest is served.
     warehouse
@@ -97,6 +98,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         clock: Arc::new(SystemClock),
     };
     let ingest = Ingest::new(ports, config.runs.rules(&config.alerts));
+    ingest.given_up(&given_up);
     let (api, document) = router::api(&config.http);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
     let signin = {
@@ -127,17 +129,17 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     Ok((app, router))
 }
 
-/// Ends the runs in which the last server did.
-fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<()> {
+/// Ends the runs in which the last server did; returns the sources whose last attempt that was.
+fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<Vec<SourceName>> {
     let interrupted = warehouse.state.mark_interrupted(attempts);
-    match interrupted.map_err(|error| CliError::advised(&error))? {
-        0 => {}
-        count => tracing::warn!(
+    let Interrupted { count, given_up } = interrupted.map_err(|error| CliError::advised(&error))?;
+    if count > 0 {
+        tracing::warn!(
             count,
             "{count} runs were interrupted by the end of the last server"
-        ),
+        );
     }
-    Ok(())
+    Ok(given_up)
 }
 
 fn open_tokens(file: &Path) -> CliResult<TokenKeys> {

@@ -55,6 +55,7 @@ pub use error::StateError;
 pub use knowledge::{Reviewed, Tally};
 pub use links::Link;
 pub use pins::Upgrade;
+pub use runs::Interrupted;
 pub use users::UserChange;
 
 /// Why the file was not opened: DuckDB says so in words only.

@@ -122,6 +122,18 @@ fn a_moment_that_comes_before_the_next_attempt_takes_its_place() {
 }
 
 #[test]
+fn a_run_that_waits_covers_what_brings_no_more_and_is_tried_no_oftener() {
+    let table = |name: &str| vec![name.parse().unwrap()];
+    let all = Order::of_person(Operation::Sync, Vec::new());
+    let some = Order::of_person(Operation::Sync, table("a"));
+    let due = Order::of_schedule(2);
+    assert!(all.covers(&some) && some.covers(&some) && due.covers(&all) && due.covers(&due));
+    assert!(!some.covers(&all) && !all.covers(&due));
+    assert!(!some.covers(&Order::of_person(Operation::Sync, table("b"))));
+    assert!(!all.covers(&Order::of_person(Operation::Check, Vec::new())));
+}
+
+#[test]
 fn only_what_may_work_another_time_is_tried_again_and_not_for_ever() {
     let backoff = Backoff {
         most_attempts: 3,

@@ -39,6 +39,19 @@ fn whether_they_were_told_outlives_the_server() {
 }
 
 #[test]
+fn a_source_that_takes_the_server_down_with_every_attempt_is_told_once() {
+    let t = scheduled();
+    let sources = [SourceName::parse("shop").unwrap()];
+    t.ingest.given_up(&sources);
+    t.ingest.given_up(&sources);
+    let alerts = t.fake.book().alerts.clone();
+    assert_eq!(
+        alerts,
+        ["Source `shop` failed: the server ended in the middle of each attempt"]
+    );
+}
+
+#[test]
 fn rows_that_grow_too_old_are_told_once_and_not_while_a_run_may_still_bring_new_ones() {
     let t = scheduled();
     let (run, _) = t.later(2 * 60 + 1).remove(0);

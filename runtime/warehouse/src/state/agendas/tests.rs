@@ -109,7 +109,9 @@ fn a_run_that_waits_outlives_the_server_and_one_that_ran_is_tried_again_by_its_s
     state.save_run(&old).unwrap();
     drop(state);
     let state = State::open(&Paths::new(folder.path()).unwrap()).unwrap();
-    assert_eq!(state.mark_interrupted(3).unwrap(), 4);
+    let interrupted = state.mark_interrupted(3).unwrap();
+    assert_eq!(interrupted.count, 4);
+    assert_eq!(interrupted.given_up, [SourceName::parse("tried").unwrap()]);
     let waiting = state.waiting().unwrap();
     assert_eq!(waiting, runs[..1]);
     let retry = |name: &str| {
