@@ -145,6 +145,8 @@ fn a_server_that_is_killed_thirty_times_has_the_last_good_extract_each_time() {
         shop.app().kill();
         shop.app().restart();
 
+        // One that had not begun goes on.
+        shop.wait(&run);
         let now = published(&shop, moment);
         assert!(
             now == good || now == kill,

@@ -6,7 +6,9 @@ mod main_job;
 
 mod contract;
 mod query;
+mod queue;
 mod runs;
+mod schedules;
 
 mod access;
 mod access_requests;

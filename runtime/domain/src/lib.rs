@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod agenda;
 pub mod cancel;
 pub mod capability;
 pub mod connector;
@@ -40,6 +41,7 @@ pub mod upkeep;
 pub mod wall;
 
 pub use access::{Permission, Principal};
+pub use agenda::{Agenda, Order, Trigger};
 pub use cancel::Cancel;
 pub use capability::Capabilities;
 pub use connector::{Publisher, Version};

@@ -1,4 +1,4 @@
-//! Whom notifications reach, and the scripts that will write them.
+//! Whom notifications reach, what they say, and the scripts that will write them.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -25,6 +25,17 @@ pub struct TelegramCode {
     pub chat: i64,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// A text for people that was not delivered yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// Names it.
+    pub id: Uuid,
+    /// When it was noted.
+    pub noted_at: Timestamp,
+    /// What it says.
+    pub text: String,
 }
 
 /// A script that an admin keeps here.

@@ -54,6 +54,18 @@ pub enum IngestError {
         /// The run that is under way.
         run: RunId,
     },
+    /// No more runs are accepted for the moment.
+    #[error(
+        "{of_source} runs of source `{source_name}` and {in_all} in all wait already; ask again once some are done, cancel some, or raise `runs.max_waiting` and `runs.max_waiting_of_source`"
+    )]
+    TooManyWaiting {
+        /// The source.
+        source_name: SourceName,
+        /// How many of its runs wait.
+        of_source: usize,
+        /// How many wait of all sources.
+        in_all: usize,
+    },
     /// The source is being moved to another version.
     #[error("source `{0}` is being moved to another version; try again in a moment")]
     Moving(SourceName),
@@ -85,9 +97,6 @@ pub enum IngestError {
     /// The server is about to stop.
     #[error("the server is stopping; no new runs are started")]
     Stopping,
-    /// The operating system has no thread to give.
-    #[error("no thread could be started for the run")]
-    Thread(#[source] std::io::Error),
     /// A port failed.
     #[error(transparent)]
     Failure(#[from] Failure),

@@ -6,22 +6,29 @@
 mod error;
 mod live;
 mod plan;
+mod queue;
 mod record;
+mod registry;
 mod run;
+mod scheduler;
+mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use domain::agenda::{Agendas, Backoff, Clock, Defaults};
 use domain::ports::{Components, Credentials, Executor, Extracts, Store};
-use domain::{Capabilities, Operation, Run, RunId, RunState, SourceName, TableInfo, TableName};
-use jiff::Timestamp;
+use domain::{Capabilities, RunId, SourceName, TableInfo};
+use tokio::sync::Notify;
 
 pub use error::{IngestError, SettingsError};
 pub use live::Watch;
 pub use plan::{check_grant, check_schema, plan};
+pub use registry::Room;
+pub use scheduler::Outlook;
 
-use live::{Live, LiveRuns};
+use registry::LiveRuns;
 
 /// What the use-cases work with.
 #[derive(Clone)]
@@ -36,95 +43,63 @@ pub struct Ports {
     pub components: Arc<dyn Components>,
     /// What admins entered.
     pub credentials: Arc<dyn Credentials>,
+    /// What runs by itself, what waits, and what people are told.
+    pub agendas: Arc<dyn Agendas>,
+    /// Knows what the time is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How many runs may wait, when they are tried again, and whom that concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// What holds for sources about which nobody decided.
+    pub defaults: Defaults,
+    /// When failures of scheduled runs are tried again.
+    pub backoff: Backoff,
+    /// How many runs may wait.
+    pub room: Room,
+    /// Whether somebody takes alerts.
+    pub alerts: bool,
 }
 
 /// Starts runs, and knows those that are under way.
 pub struct Ingest {
     ports: Ports,
+    rules: Rules,
     runs: LiveRuns,
+    /// Held while a run is accepted, so that two who ask for the same get the same.
+    accepting: Mutex<()>,
+    /// Held while it is decided what follows from a schedule or from the end of a run.
+    planning: Mutex<()>,
+    changed: Notify,
+    alerted: Notify,
 }
 
 impl Ingest {
     /// Over these ports.
-    pub fn new(ports: Ports) -> Arc<Self> {
+    pub fn new(ports: Ports, rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             ports,
+            rules,
             runs: LiveRuns::default(),
+            accepting: Mutex::default(),
+            planning: Mutex::default(),
+            changed: Notify::new(),
+            alerted: Notify::new(),
         })
     }
 
-    /// Starts a run in a thread of its own and returns it as queued.
-    ///
-    /// What can be known to be wrong beforehand is an error here: an unknown or disabled source, an
-    /// untrusted version, settings that are not valid, a grant that does not cover what the version
-    /// asks for, a run of the same source that is still under way.
-    pub fn start(
-        self: &Arc<Self>,
-        source: &SourceName,
-        operation: Operation,
-        tables: Vec<TableName>,
-    ) -> Result<Run, IngestError> {
-        let prepared = run::prepare(&self.ports, source)?;
-        let queued = Run {
-            id: RunId::generate(),
-            // As it was added: a name that differs in case is the same source.
-            source: prepared.source.name.clone(),
-            version: prepared.version.digest,
-            operation,
-            state: RunState::Queued,
-            queued_at: Timestamp::now(),
-            started_at: None,
-            finished_at: None,
-            counts: Default::default(),
-            failure: None,
-        };
-        let live = self
-            .runs
-            .register(Live::new(queued.clone(), self.ports.store.clone()))?;
-        // Again: until it was registered, somebody may have moved the source; from here on nobody can.
-        let prepared = run::prepare(&self.ports, source)
-            .and_then(|again| match again.version.digest == queued.version {
-                true => Ok(again),
-                false => Err(IngestError::Moving(source.clone())),
-            })
-            .inspect_err(|_| self.runs.forget(queued.id))?;
-        if let Err(failure) = self.ports.store.save_run(&queued) {
-            self.runs.forget(queued.id);
-            return Err(failure.into());
-        }
-        let ingest = self.clone();
-        let started = std::thread::Builder::new()
-            .name(format!("run {source}"))
-            .spawn(move || {
-                run::execute(&ingest.ports, &live, prepared, tables);
-                ingest.runs.finished(&live);
-            });
-        if let Err(error) = started {
-            self.runs.forget(queued.id);
-            return Err(IngestError::Thread(error));
-        }
-        Ok(queued)
-    }
-
     /// Keeps runs of a source from starting as long as the answer lives, so that it can be changed; an
-    /// error where one is under way.
-    pub fn hold(&self, source: &SourceName) -> Result<Hold<'_>, IngestError> {
+    /// error where one is under way. Runs that are asked for meanwhile wait.
+    pub fn hold(self: &Arc<Self>, source: &SourceName) -> Result<Hold<'_>, IngestError> {
         self.runs.hold(source)?;
         Ok(Hold {
-            runs: &self.runs,
+            ingest: self,
             source: source.clone(),
         })
     }
 
-    /// Asks a run to stop. It has stopped when its state says so.
-    pub fn cancel(&self, id: RunId) -> Result<(), IngestError> {
-        self.runs
-            .get(id)
-            .ok_or(IngestError::UnknownRun(id))
-            .map(|live| live.cancel.cancel())
-    }
-
-    /// What a run does from now on; `None` when it is not under way.
+    /// What a run does from now on; `None` when it neither waits nor is under way.
     pub fn watch(&self, id: RunId) -> Option<Watch> {
         self.runs.get(id).map(|live| live.watch())
     }
@@ -146,7 +121,8 @@ impl Ingest {
         Ok(run::prepare(&self.ports, source)?.capabilities)
     }
 
-    /// Stops every run and waits until the last has ended. New ones are refused from here on.
+    /// Stops every run that works and waits until the last has ended; those that wait go on with the next
+    /// server. New ones are refused from here on.
     pub fn shutdown(&self) {
         self.runs.close();
         self.ports.executor.settle();
@@ -156,13 +132,14 @@ impl Ingest {
 /// Keeps a source's runs from starting until it is dropped.
 #[derive(Debug)]
 pub struct Hold<'a> {
-    runs: &'a LiveRuns,
+    ingest: &'a Arc<Ingest>,
     source: SourceName,
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        self.runs.release(&self.source);
+        self.ingest.runs.release(&self.source);
+        self.ingest.dispatch();
     }
 }
 

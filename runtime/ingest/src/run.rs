@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use domain::ports::{Ended, Job, Observer, Outcome};
 use domain::run::{Counts, Level};
-use domain::{Capabilities, Failure, Operation, RunState, Source, SourceName, TableName, Version};
+use domain::{Capabilities, Failure, Operation, RunState, Source, SourceName, Version};
 use jiff::Timestamp;
 
-use crate::Ports;
 use crate::error::IngestError;
 use crate::live::Live;
 use crate::plan::plan;
 use crate::record::About;
+use crate::registry::goes_on;
+use crate::{Ingest, Ports};
 
 /// A source that may run now, as far as can be known without running it.
 pub(crate) struct Prepared {
@@ -60,19 +61,26 @@ pub(crate) fn prepare(ports: &Ports, name: &SourceName) -> Result<Prepared, Inge
 }
 
 /// Runs to the end and writes down how it ended. Never panics.
-pub(crate) fn execute(ports: &Ports, live: &Arc<Live>, prepared: Prepared, tables: Vec<TableName>) {
-    let (counts, result) =
-        catch_unwind(AssertUnwindSafe(|| attempt(ports, live, prepared, tables))).unwrap_or_else(
-            |_| {
-                (
-                    live.run().counts,
-                    Err(Failure::bug(
-                        "the host stumbled over this run; the server's log says where",
-                    )
-                    .into()),
-                )
-            },
+pub(crate) fn execute(ingest: &Ingest, live: &Arc<Live>) {
+    let (counts, result) = catch_unwind(AssertUnwindSafe(|| begin(&ingest.ports, live)))
+        .unwrap_or_else(|_| {
+            let stumbled = "the host stumbled over this run; the server's log says where";
+            (live.run().counts, Err(Failure::bug(stumbled).into()))
+        });
+    if result == Err(Ended::Cancelled) && goes_on(live) {
+        live.log(
+            Level::Info,
+            "the server stops; this run waits for the next one",
         );
+        return live.flush();
+    }
+    // Before the end is seen: whoever dies in between is found running, and so is tried again.
+    ingest.settle(live, counts.rows, &result);
+    finish(live, counts, result);
+}
+
+/// Writes down how a run ended.
+pub(crate) fn finish(live: &Live, counts: Counts, result: Result<(), Ended>) {
     let (state, failure) = match result {
         Ok(()) => (RunState::Succeeded, None),
         Err(Ended::Cancelled) => (RunState::Cancelled, None),
@@ -99,14 +107,23 @@ pub(crate) fn execute(ports: &Ports, live: &Arc<Live>, prepared: Prepared, table
     });
 }
 
-fn attempt(
-    ports: &Ports,
-    live: &Arc<Live>,
-    prepared: Prepared,
-    tables: Vec<TableName>,
-) -> (Counts, Result<(), Ended>) {
-    let about = About::of(&prepared, &tables);
-    let job = match job(ports, live, prepared, tables) {
+/// What was known when the run was accepted may have changed while it waited; from here on the source stays as
+/// it is.
+fn begin(ports: &Ports, live: &Arc<Live>) -> (Counts, Result<(), Ended>) {
+    let refused = |failure: Failure| (Counts::default(), Err(failure.into()));
+    match prepare(ports, &live.run().source) {
+        Ok(prepared) => {
+            live.set_version(prepared.version.digest);
+            attempt(ports, live, prepared)
+        }
+        Err(IngestError::Failure(failure)) => refused(failure),
+        Err(error) => refused(Failure::config(error.to_string())),
+    }
+}
+
+fn attempt(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> (Counts, Result<(), Ended>) {
+    let about = About::of(&prepared, &live.order.tables);
+    let job = match job(ports, live, prepared) {
         Ok(job) => job,
         Err(failure) => {
             let ended = failure.into();
@@ -137,12 +154,7 @@ fn attempt(
     (counts, result)
 }
 
-fn job(
-    ports: &Ports,
-    live: &Arc<Live>,
-    prepared: Prepared,
-    tables: Vec<TableName>,
-) -> Result<Job, Failure> {
+fn job(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> Result<Job, Failure> {
     let Prepared {
         source,
         version,
@@ -177,7 +189,7 @@ fn job(
         cursors: ports.extracts.cursors(&source.name)?,
         source: source.name,
         operation: run.operation,
-        tables,
+        tables: live.order.tables.clone(),
         settings: source.settings,
         capabilities,
         credentials,

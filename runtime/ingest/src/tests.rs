@@ -21,6 +21,9 @@ use crate::{Ingest, IngestError, Ports};
 
 mod holding;
 mod publishing;
+mod queueing;
+mod scheduling;
+mod told;
 
 #[derive(Default)]
 struct Fake {
@@ -30,6 +33,7 @@ struct Fake {
     log: Mutex<Vec<LogLine>>,
     rebuilt: Mutex<Vec<SourceName>>,
     reports: Mutex<Vec<SyncReport>>,
+    book: Mutex<scheduling::Book>,
 }
 
 impl Store for Fake {
@@ -157,13 +161,16 @@ fn set_up() -> Harness {
         created_at: Timestamp::now(),
     });
     let (end, script) = channel();
-    let ingest = Ingest::new(Ports {
+    let ports = Ports {
         store: fake.clone(),
         extracts: fake.clone(),
         executor: Arc::new(Script(Mutex::new(script))),
         components: fake.clone(),
         credentials: fake.clone(),
-    });
+        agendas: fake.clone(),
+        clock: fake.clone(),
+    };
+    let ingest = Ingest::new(ports, scheduling::rules());
     Harness { fake, ingest, end }
 }
 
@@ -255,17 +262,6 @@ fn a_panic_in_a_port_ends_that_run_only() {
         (last.state, last.failure.unwrap().kind),
         (RunState::Failed, domain::FailureKind::Bug)
     );
-}
-
-#[test]
-fn a_source_has_one_run_at_a_time() {
-    let t = set_up();
-    let run = t.start().unwrap();
-    assert!(
-        matches!(t.start(), Err(IngestError::AlreadyRunning { run: other, .. }) if other == run.id)
-    );
-    t.end.send(Ok(Outcome::Checked)).unwrap();
-    t.last(&run);
 }
 
 #[test]

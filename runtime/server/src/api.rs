@@ -26,6 +26,7 @@ pub(crate) mod query;
 pub(crate) mod reading;
 pub(crate) mod registry;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod scripts;
 pub(crate) mod sessions;
 pub(crate) mod shapes;

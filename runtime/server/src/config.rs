@@ -5,6 +5,7 @@
 //! against the schema of the types, and what remains is read. So everything that is wrong is told at
 //! once. `config/instance.yaml.example` shows every key with its default; a test keeps the two alike.
 
+mod alerts;
 mod auth;
 mod check;
 mod engine;
@@ -30,6 +31,7 @@ use domain::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alerts::Alerts;
 pub(crate) use auth::{Auth, Bootstrap};
 pub(crate) use engine::{Audit, CredentialsKey, Egress, Log, LogFormat, Queries, Runs, Storage};
 pub(crate) use http::Http;
@@ -60,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) mail: Mail,
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
+    pub(crate) alerts: Alerts,
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
@@ -86,6 +89,7 @@ impl Default for Config {
             mail: Mail::default(),
             storage: Storage::default(),
             runs: Runs::default(),
+            alerts: Alerts::default(),
             egress: Egress::default(),
             sandbox: Sandbox::default(),
             queries: Queries::default(),

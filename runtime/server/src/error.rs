@@ -185,6 +185,7 @@ impl From<IngestError> for ApiError {
             IngestError::NotTrusted { .. } => Self::conflict("version-not-trusted", detail),
             IngestError::Disabled(_) => Self::conflict("source-disabled", detail),
             IngestError::Moving(_) => Self::conflict("source-moving", detail),
+            IngestError::TooManyWaiting { .. } => Self::too_many(detail, Duration::from_secs(60)),
             IngestError::NotGranted { .. } => Self::conflict("not-granted", detail),
             IngestError::AlreadyRunning { .. } => Self::conflict("already-running", detail),
             IngestError::Settings(found) => Self {
@@ -202,7 +203,6 @@ impl From<IngestError> for ApiError {
             }
             IngestError::BeyondGrant(_) => Self::invalid("beyond-grant", detail),
             IngestError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail),
-            IngestError::Thread(source) => Self::internal(source),
             IngestError::Failure(failure) => failure.into(),
         }
     }

@@ -3,6 +3,7 @@
 //! The only crate that knows all others: it opens what `warehouse`, `broker` and `ingest` offer,
 //! hands them to each other through the ports of `domain`, and turns requests into calls of them.
 
+mod alerts;
 mod api;
 mod app;
 mod auth;

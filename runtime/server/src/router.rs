@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
     knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, reading,
-    registry, runs, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
+    registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -88,6 +88,9 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(upkeep::get_comparison))
         .routes(routes!(lifecycle::enable_source))
         .routes(routes!(lifecycle::disable_source))
+        .routes(routes!(schedules::get_schedule, schedules::put_schedule))
+        .routes(routes!(schedules::pause_source))
+        .routes(routes!(schedules::resume_source))
         .routes(routes!(reading::refresh_source))
         .routes(routes!(reading::reset_cursor))
         .routes(routes!(reading::get_schema_history))

@@ -4,6 +4,7 @@ mod catch_up;
 mod connections;
 mod first;
 mod housekeeping;
+mod scheduling;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,16 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use broker::{Broker, BrokerConfig, KeyOrigin};
 
+use domain::SourceName;
+use domain::agenda::SystemClock;
 use ingest::{Ingest, Ports};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use warehouse::Warehouse;
+use tokio::task::JoinSet;
+use warehouse::{Interrupted, Warehouse};
 
+use crate::alerts::{self, Webhook};
 use crate::app::{App, AppState};
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
@@ -25,7 +30,7 @@ use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
 use crate::comparisons::{self, Comparisons};
 use crate::components::ComponentStore;
-use crate::config::Config;
+use crate::config::{Alerts, Config};
 use crate::control;
 use crate::credentials::{CredentialStore, Keys};
 use crate::error::chain;
@@ -44,6 +49,7 @@ pub(crate) fn serve(config: Config) -> CliResult<()> {
         Warehouse::open(&config.storage.data_dir).map_err(|error| CliError::advised(&error))?;
     let listener = runtime.block_on(bind(config.http.listen))?;
     let (app, router) = open(config, warehouse, runtime.handle())?;
+    resume(&app)?;
     let served = runtime.block_on(answer(&app, router, listener));
     close(&app);
     // Whatever still blocks a thread must not keep the process from its end.
@@ -64,14 +70,7 @@ async fn bind(address: SocketAddr) -> CliResult<TcpListener> {
 
 /// Opens what works on the warehouse, and brings that up to date.
 fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(AppState, Router)> {
-    let interrupted = warehouse.state.mark_interrupted();
-    match interrupted.map_err(|error| CliError::advised(&error))? {
-        0 => {}
-        count => tracing::warn!(
-            count,
-            "{count} runs were interrupted by the end of the last server"
-        ),
-    }
+    let given_up = end_interrupted(&warehouse, config.runs.attempts)?;
     lifecycle::recover(&warehouse).map_err(|error| CliError::advised(&error))?;
     // What is broken is in the log; the rest is served.
     warehouse
@@ -84,7 +83,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
-    let ingest = Ingest::new(Ports {
+    let ports = Ports {
         store: Arc::new(CountedStore::new(warehouse.state.clone(), metrics.clone())),
         extracts: Arc::new(warehouse.extracts.clone()),
         executor: Arc::new(Recorded::new(
@@ -95,7 +94,11 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         )),
         components: components.clone(),
         credentials: credentials.clone(),
-    });
+        agendas: warehouse.state.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    let ingest = Ingest::new(ports, config.runs.rules(&config.alerts));
+    ingest.given_up(&given_up);
     let (api, document) = router::api(&config.http);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
     let signin = {
@@ -124,6 +127,19 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     }));
     let router = router::router(api, app.clone());
     Ok((app, router))
+}
+
+/// Ends the runs in which the last server did; returns the sources whose last attempt that was.
+fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<Vec<SourceName>> {
+    let interrupted = warehouse.state.mark_interrupted(attempts);
+    let Interrupted { count, given_up } = interrupted.map_err(|error| CliError::advised(&error))?;
+    if count > 0 {
+        tracing::warn!(
+            count,
+            "{count} runs were interrupted by the end of the last server"
+        );
+    }
+    Ok(given_up)
 }
 
 fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
@@ -217,7 +233,13 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let _ = app.url.set(url.clone());
     first::announce(app)?;
     let comparing = comparisons::start(app).map_err(failed)?;
-    let housekeeping = tokio::spawn(housekeeping::keep(app.clone()));
+    let webhook = webhook(&app.config.alerts)?;
+    let mut chores = JoinSet::new();
+    chores.spawn(housekeeping::keep(app.clone()));
+    chores.spawn(scheduling::keep(app.clone()));
+    if let Some(webhook) = webhook {
+        chores.spawn(alerts::deliver(app.clone(), webhook));
+    }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let timeout = app.config.http.header_read_timeout();
     let mut server = tokio::spawn(connections::answer(listener, router, timeout, async {
@@ -232,7 +254,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    housekeeping.abort();
+    chores.abort_all();
     tracing::info!("stopping: no new requests, runs are cancelled");
     let _ = stop.send(());
     let ingest = app.ingest.clone();
@@ -253,6 +275,23 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
         tracing::warn!("requests or runs did not end in time and are cut off");
     }
     Ok(())
+}
+
+/// Takes up the runs that the last server accepted and had not begun.
+fn resume(app: &AppState) -> CliResult<()> {
+    match app.ingest.resume() {
+        Ok(0) => Ok(()),
+        Ok(count) => {
+            tracing::info!(count, "{count} runs that were accepted before go on");
+            Ok(())
+        }
+        Err(error) => Err(CliError::advised(&error)),
+    }
+}
+
+fn webhook(alerts: &Alerts) -> CliResult<Option<Webhook>> {
+    let webhook = alerts.webhook_url.as_ref().map(Webhook::new).transpose();
+    webhook.map_err(|error| CliError::new(format!("alerts cannot be sent: {error}")))
 }
 
 fn url(app: &AppState, address: SocketAddr) -> String {

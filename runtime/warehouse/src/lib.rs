@@ -20,7 +20,7 @@ pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
-    CheckReport, Link, Manifest, Restored, Reviewed, SealedAt, State, StateError, Tally, Upgrade,
-    UserChange, restore,
+    CheckReport, Interrupted, Link, Manifest, Restored, Reviewed, SealedAt, State, StateError,
+    Tally, Upgrade, UserChange, restore,
 };
 pub use warehouse::{OpenWarehouseError, Warehouse};

@@ -5,6 +5,8 @@
 //! get clones. Everything blocks: asynchronous callers move it to a blocking thread.
 
 mod access_requests;
+mod agendas;
+mod alerts;
 mod audit;
 mod backup;
 mod bootstrap;
@@ -53,6 +55,7 @@ pub use error::StateError;
 pub use knowledge::{Reviewed, Tally};
 pub use links::Link;
 pub use pins::Upgrade;
+pub use runs::Interrupted;
 pub use users::UserChange;
 
 /// Why the file was not opened: DuckDB says so in words only.

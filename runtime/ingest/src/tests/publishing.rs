@@ -15,7 +15,7 @@ fn master_views_follow_a_publish() {
         extracts: Arc::new(Open(t.fake.clone())),
         ..t.ingest.ports.clone()
     };
-    let ingest = Ingest::new(ports);
+    let ingest = Ingest::new(ports, super::scheduling::rules());
     let run = ingest
         .start(&SourceName::parse("shop").unwrap(), Operation::Sync, vec![])
         .unwrap();
@@ -35,7 +35,7 @@ fn master_views_follow_a_publish() {
 }
 
 /// Extracts whose stage opens.
-struct Open(Arc<Fake>);
+pub(super) struct Open(pub(super) Arc<Fake>);
 
 impl Extracts for Open {
     fn stage(&self, _: &SourceName, _: RunId) -> Result<Box<dyn Stage>, Failure> {

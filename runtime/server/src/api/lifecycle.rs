@@ -254,6 +254,7 @@ async fn set_enabled(
         };
         let entry = by.entry(action, on(&source.name));
         app.state().set_enabled(&source.name, enabled, &entry)?;
+        app.ingest.look_again();
         find(&app, &name).map(Json)
     })
     .await

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
+use domain::agenda::Trigger;
 use domain::run::{EgressRow, LogLine};
 use domain::{Operation, Run, RunId, SourceName, TableInfo, TableName};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,13 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<shapes::TableInfo>>)]
     tables: Option<Vec<TableInfo>>,
+    /// Who wanted it: `person` or `schedule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    trigger: Option<Trigger>,
+    /// Counts from 1; higher ones are tries after a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
 }
 
 /// What to run.
@@ -45,13 +53,15 @@ pub(crate) struct StartRun {
 
 /// Starts a run of a source.
 ///
-/// The answer comes at once; `/api/runs/{id}/events` tells how it goes on.
+/// The answer comes at once; `/api/runs/{id}/events` tells how it goes on. The run begins once the source is neither run nor
+/// changed, also where the server is restarted before that. One that waits already and does the same is the answer instead.
 #[utoipa::path(post, path = "/api/sources/{name}/runs", tag = "runs",
     params(("name" = String, Path, description = "The source")),
     request_body = Option<StartRun>,
     responses((status = 202, body = shapes::Run), (status = 404),
-        (status = 409, description = "It is running already, or its version is not trusted"),
-        (status = 422, description = "The version asks for more than was granted")))]
+        (status = 409, description = "It is disabled, or its version is not trusted"),
+        (status = 422, description = "The version asks for more than was granted"),
+        (status = 429, description = "Too many runs wait already")))]
 pub(crate) async fn start_run(
     by: By,
     app: AppState,
@@ -123,14 +133,20 @@ pub(crate) async fn get_run(
     blocking(move || {
         let run = find(&app, &by, id)?;
         let tables = app.ingest.discovered(id);
-        Ok(Json(RunView { run, tables }))
+        let order = app.state().order(id)?;
+        Ok(Json(RunView {
+            run,
+            tables,
+            trigger: order.as_ref().map(|order| order.trigger),
+            attempt: order.map(|order| order.attempt),
+        }))
     })
     .await
 }
 
 /// Asks a run to stop.
 ///
-/// It has stopped when its state says so.
+/// It has stopped when its state says so; one that only waited has, at once.
 #[utoipa::path(post, path = "/api/runs/{id}/cancel", tag = "runs",
     params(("id" = String, Path, description = "The run")),
     responses((status = 200, body = shapes::Run), (status = 404), (status = 409, description = "It has ended")))]

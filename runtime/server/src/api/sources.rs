@@ -212,7 +212,7 @@ pub(crate) async fn get_source(
     .await
 }
 
-/// Removes a source with its credentials and its published data.
+/// Removes a source with its credentials and its published data. Its runs that wait are cancelled.
 #[utoipa::path(delete, path = "/api/sources/{name}", tag = "sources",
     params(("name" = String, Path, description = "The source")),
     responses((status = 204), (status = 404), (status = 409, description = "It is running")))]
@@ -224,16 +224,8 @@ pub(crate) async fn delete_source(
     tracing::info!(source = %name, user = %by.user, "source {name} is being removed");
     blocking(move || {
         let source = find(&app, &name)?;
-        let last = app.state().runs(Some(&source.name), 1)?.pop();
-        if let Some(run) = last.filter(|run| !run.state.is_final()) {
-            return Err(ApiError::conflict(
-                "already-running",
-                format!(
-                    "Source `{name}` is running as run {}; cancel it first",
-                    run.id
-                ),
-            ));
-        }
+        let _hold = app.ingest.hold(&source.name)?;
+        app.ingest.cancel_waiting(&source.name);
         app.state().delete_source(&source.name)?;
         app.remove_extract(&source.name)?;
         app.state().audit(&by.entry("source.delete", on(&name)))?;

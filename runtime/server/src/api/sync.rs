@@ -31,8 +31,8 @@ pub(crate) struct Triggered {
 
 /// Starts a sync of all sources that you may run.
 ///
-/// With a list of tables, only of the sources that have them. Sources that are running already are
-/// left alone.
+/// With a list of tables, only of the sources that have them. Sources that run, or wait for it,
+/// are left alone.
 #[utoipa::path(post, path = "/api/sync/trigger", tag = "data", request_body = Option<Vec<String>>,
     responses((status = 200, body = Triggered), (status = 422)))]
 pub(crate) async fn trigger_sync(
@@ -59,7 +59,7 @@ fn start_all(app: &App, by: &By, tables: Option<&[String]>) -> ApiResult<Vec<Run
     let mut runs = Vec::new();
     let wanted = wanted(app, tables)?.into_iter();
     for (source, tables) in wanted.filter(|(source, _)| may_run(by, source.as_str())) {
-        match app.ingest.start(&source, Operation::Sync, tables) {
+        match app.ingest.start_idle(&source, Operation::Sync, tables) {
             Ok(run) => {
                 let entry = by.entry("run.start", format!("source:{source}"));
                 app.state().audit(&entry)?;

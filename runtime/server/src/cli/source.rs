@@ -4,6 +4,7 @@ mod credential;
 mod moving;
 mod policy;
 mod reading;
+mod schedule;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub(super) enum Command {
     },
     /// Show or decide when a source moves to newer versions, and what is recorded of it
     Policy(policy::Policy),
+    /// Show or decide when a source runs by itself
+    Schedule(schedule::Schedule),
     /// What a source is granted, and how it moves between versions
     #[command(flatten)]
     Moving(moving::Command),
@@ -89,6 +92,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
             Ok(())
         }
         Command::Policy(asked) => policy::policy(asked).await,
+        Command::Schedule(asked) => schedule::schedule(asked).await,
         Command::Moving(command) => moving::moving(command).await,
         Command::Reading(command) => reading::reading(command).await,
     }

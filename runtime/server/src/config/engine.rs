@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::Zone;
+use domain::agenda::{Backoff, Defaults};
+use ingest::{Room, Rules};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Alerts;
 use crate::recordings::Caps;
 
 /// Where things lie.
@@ -24,6 +29,24 @@ pub(crate) struct Runs {
     /// Runs at once; others wait.
     #[schemars(range(min = 1, max = 1_024))]
     pub(crate) max_at_once: usize,
+    /// Runs that wait for their source, of all sources together; more are refused.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_waiting: usize,
+    /// The same of one source.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub(crate) max_waiting_of_source: usize,
+    /// How often a scheduled run is attempted whose service is down or asks to slow down; 1: no second time.
+    #[schemars(range(min = 1, max = 20))]
+    pub(crate) attempts: u32,
+    /// Seconds until the second attempt; each pause is twice as long as the one before.
+    #[schemars(range(min = 1, max = 3_600))]
+    pub(crate) retry_seconds: u32,
+    /// The time zone in which schedules are meant that name none.
+    #[schemars(length(min = 1, max = 64), extend("format" = "time-zone"))]
+    pub(crate) time_zone: String,
+    /// By how many seconds at most scheduled runs are late, so that not all begin in one moment.
+    #[schemars(range(max = 86_400))]
+    pub(crate) jitter_seconds: u32,
     /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none. A source's
     /// own policy goes before.
     #[schemars(range(max = 100))]
@@ -119,6 +142,12 @@ impl Default for Runs {
     fn default() -> Self {
         Self {
             max_at_once: 4,
+            max_waiting: 1_000,
+            max_waiting_of_source: 20,
+            attempts: 4,
+            retry_seconds: 60,
+            time_zone: "UTC".into(),
+            jitter_seconds: 30,
             keep_recordings: 0,
             recordings_bytes: 1 << 30,
             user_agent: None,
@@ -176,6 +205,27 @@ impl Runs {
         Caps {
             of_source: self.keep_recordings,
             bytes: self.recordings_bytes,
+        }
+    }
+
+    /// How runs wait and come again.
+    pub(crate) fn rules(&self, alerts: &Alerts) -> Rules {
+        Rules {
+            defaults: Defaults {
+                // Its form was checked when it was read.
+                zone: Zone::parse(&self.time_zone).unwrap_or_default(),
+                jitter_seconds: self.jitter_seconds,
+                stale_after_hours: alerts.stale_after_hours,
+            },
+            backoff: Backoff {
+                most_attempts: self.attempts,
+                first: SignedDuration::from_secs(i64::from(self.retry_seconds)),
+            },
+            room: Room {
+                in_all: self.max_waiting,
+                of_source: self.max_waiting_of_source,
+            },
+            alerts: alerts.webhook_url.is_some(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use domain::Zone;
 use tracing_subscriber::EnvFilter;
 
 use super::values::{self, Domain, Email, Origin, ProviderName, WebAddress};
@@ -28,6 +29,10 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), &'static str> {
         "variable-prefix" => Err(
             "upper-case letters, digits and underscores that end with `_` and hold `CREDENTIAL`, so that no other variable begins so",
         ),
+        "time-zone" => match Zone::parse(text) {
+            Ok(_) => Ok(()),
+            Err(_) => Err("the name of a time zone, such as `Europe/Prague` or `UTC`"),
+        },
         "provider-name" => parse::<ProviderName>(text),
         "secure-web-address" => parse::<WebAddress>(text),
         _ => Ok(()),
@@ -59,7 +64,8 @@ fn parse<T: TryFrom<String, Error = &'static str>>(text: &str) -> Result<(), &'s
 /// Whether a format is checked here, or is a size of numbers that the bounds tell as well.
 #[cfg(test)]
 pub(super) fn is_known(format: &str) -> bool {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 11] = [
+        "time-zone",
         "variable-prefix",
         "socket-address",
         "web-address",
@@ -103,6 +109,7 @@ mod tests {
             ("web-address", "http://x/y", "ftp://x"),
             ("log-filter", "info,server=debug", "info,=,="),
             ("header-value", "Sluice/1 (x)", "a\r\nb"),
+            ("time-zone", "Europe/Prague", "Middle/Earth"),
             ("email-address", "a@b.c", "a"),
             ("domain", "b.c", "a@b.c"),
             ("origin", "https://b.c", "*"),

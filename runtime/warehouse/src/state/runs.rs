@@ -13,6 +13,15 @@ use super::{State, StateError};
 
 const COLUMNS: &str = "id, source, version, operation, state, epoch_ns(queued_at), epoch_ns(started_at), epoch_ns(finished_at), rows, bytes_in, bytes_out, requests, failure";
 
+/// The runs in which a server died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrupted {
+    /// How many there were.
+    pub count: usize,
+    /// The sources that are not tried again by themselves: it was their last attempt.
+    pub given_up: Vec<SourceName>,
+}
+
 impl State {
     /// Writes a run, new or changed.
     ///
@@ -52,19 +61,28 @@ impl State {
         self.read(|connection| collect(connection, &sql, &[&source], read_run))
     }
 
-    /// Ends the runs that were going on when the server died; returns how many there were.
+    /// Ends the runs that were going on when the server died. A schedule whose run that was tries again, unless it
+    /// was the last of so many attempts. Runs that only waited go on waiting.
     ///
     /// # Errors
-    /// [`StateError::Storage`].
-    pub fn mark_interrupted(&self) -> Result<usize, StateError> {
+    /// [`StateError::Storage`], [`StateError::Malformed`].
+    pub fn mark_interrupted(&self, most_attempts: u32) -> Result<Interrupted, StateError> {
+        let now = nanos(Timestamp::now());
         let failure = json(&Failure::bug(
             "the server stopped while this run was going on",
         ))?;
         self.write(|connection| {
-            Ok(connection.execute(
-                include_str!("../../sql/runs_interrupt.sql"),
-                params![nanos(Timestamp::now()), failure],
-            )?)
+            let retry = include_str!("../../sql/standings_retry.sql");
+            connection.execute(retry, params![now, most_attempts])?;
+            let given_up = include_str!("../../sql/sources_given_up.sql");
+            let interrupt = include_str!("../../sql/runs_interrupt.sql");
+            let given_up = collect(connection, given_up, &[&most_attempts], |row| {
+                parsed("source name", &row.get::<_, String>(0)?)
+            })?;
+            Ok(Interrupted {
+                count: connection.execute(interrupt, params![now, failure])?,
+                given_up,
+            })
         })
     }
 
@@ -141,7 +159,7 @@ impl State {
     }
 }
 
-fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
+pub(super) fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
     let failure = run.failure.as_ref().map(json).transpose()?;
     let (id, version) = (run.id.to_string(), run.version.to_string());
     let (started, finished) = (run.started_at.map(nanos), run.finished_at.map(nanos));
@@ -171,7 +189,7 @@ fn insert_run(connection: &Connection, run: &Run) -> Result<(), StateError> {
     Ok(())
 }
 
-fn read_run(row: &Row<'_>) -> Result<Run, StateError> {
+pub(super) fn read_run(row: &Row<'_>) -> Result<Run, StateError> {
     let id: String = row.get(0)?;
     let maybe = |nanos: Option<i64>| nanos.map(time).transpose();
     let failure: Option<String> = row.get(12)?;
@@ -263,7 +281,7 @@ mod tests {
         let runs = [RunState::Running, RunState::Queued, RunState::Succeeded]
             .map(|state| run("shop", state));
         runs.iter().for_each(|run| state.save_run(run).unwrap());
-        assert_eq!(state.mark_interrupted().unwrap(), 2);
+        assert_eq!(state.mark_interrupted(1).unwrap().count, 2);
         let ended = state.run(runs[0].id).unwrap().unwrap();
         assert_eq!(ended.state, RunState::Interrupted);
         assert!(ended.finished_at.is_some() && ended.failure.is_some());
