@@ -1,0 +1,229 @@
+//! Tables of Keboola Storage, whole or merged by what was imported since the last run.
+//!
+//! Storage exports a table into a file of slices on a cloud's storage, and lends what it takes to fetch them. Neither the
+//! slices nor what is lent enter the sandbox: the host signs the requests, and decodes what comes.
+
+mod api;
+mod choice;
+mod export;
+mod position;
+mod settings;
+mod slices;
+mod types;
+
+use connector_sdk::{
+    Connector, Failure, Table, TableInfo, TableSpec, WriteMode, checkpoint, cursor, export, log,
+};
+
+use api::{Api, StorageTable};
+use position::{Next, Position, Shape};
+pub use settings::Settings;
+use settings::{TableSettings, Types};
+use slices::Fetch;
+
+/// The connector.
+#[derive(Debug)]
+pub struct Keboola {
+    settings: Settings,
+    api: Api,
+}
+
+export!(Keboola);
+
+impl Connector for Keboola {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, Failure> {
+        settings.validate()?;
+        let api = Api::new(settings.stack());
+        Ok(Self { settings, api })
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.api.verify()?;
+        for bucket in &self.settings.buckets {
+            let found = self.api.bucket(bucket);
+            found.map_err(|failure| failure.at(format!("bucket `{bucket}`")))?;
+        }
+        for table in &self.settings.tables {
+            self.plan(table)
+                .map_err(|failure| failure.at(place(table)))?;
+        }
+        Ok(())
+    }
+
+    fn discover(&self) -> Result<Vec<TableInfo>, Failure> {
+        let found = self.everything()?;
+        let infos = found.iter().map(|(table, stored)| {
+            let plan = Plan::of(table, stored)?;
+            Ok(TableInfo::from(&plan.spec(WriteMode::Replace)))
+        });
+        infos.collect()
+    }
+
+    fn sync(&self, names: &[String]) -> Result<(), Failure> {
+        let chosen = self.chosen(names)?;
+        let mut failed = Vec::new();
+        for table in &chosen {
+            match self.bring(table) {
+                Ok(()) => {}
+                Err(Broken::Before(failure)) => {
+                    let failure = failure.at(place(table));
+                    log::warn(&format!("{failure}; going on with the next table"));
+                    failed.push(failure);
+                }
+                Err(Broken::Final(failure)) => return Err(failure.at(place(table))),
+            }
+        }
+        let more = failed.len().saturating_sub(1);
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some(first) if more == 0 => Err(first),
+            Some(first) => Err(first.at(format!("{} tables were not brought", more + 1))),
+        }
+    }
+}
+
+/// Why a table was not brought.
+enum Broken {
+    /// Nothing of it was written: other tables can be brought all the same.
+    Before(Failure),
+    /// The run is of no use any more, or the next table would meet the same.
+    Final(Failure),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Config(_) | Failure::Upstream(_) => Self::Before(failure),
+            _ => Self::Final(failure),
+        }
+    }
+}
+
+/// What is brought of a table.
+struct Plan {
+    name: String,
+    description: String,
+    columns: Vec<connector_sdk::Column>,
+    shape: Shape,
+    incremental: bool,
+    now: Option<Position>,
+}
+
+impl Plan {
+    fn of(table: &TableSettings, stored: &StorageTable) -> Result<Self, Failure> {
+        let names = match table.columns.is_empty() {
+            true => &stored.columns,
+            false => &table.columns,
+        };
+        let keys = match table.primary_key.is_empty() {
+            true => &stored.primary_key,
+            false => &table.primary_key,
+        };
+        let unknown = |name: &&String| !stored.columns.contains(name);
+        if let Some(name) = names.iter().chain(keys).find(unknown) {
+            return Err(Failure::config(format!("it has no column `{name}`")));
+        }
+        // Whoever leaves out a part of Storage's key gets rows that nothing names.
+        let keys = match keys.iter().all(|key| names.contains(key)) {
+            true => keys.clone(),
+            false if table.primary_key.is_empty() => Vec::new(),
+            false => {
+                return Err(Failure::config(
+                    "its `columns` do not hold all of its `primary_key`",
+                ));
+            }
+        };
+        let columns = types::columns(stored, names, table.types == Types::Metadata);
+        let kind = |column: &connector_sdk::Column| format!("{:?}", column.column_type);
+        let shape = Shape {
+            columns: names.clone(),
+            filters: table.filters.clone(),
+            changed_since: table.changed_since.clone(),
+            types: columns.iter().map(kind).collect(),
+            keys,
+        };
+        Ok(Self {
+            name: table.name(),
+            description: types::description(&stored.metadata).unwrap_or_default(),
+            incremental: table.incremental && !shape.keys.is_empty(),
+            now: Position::of(stored, shape.clone()),
+            columns,
+            shape,
+        })
+    }
+
+    fn spec(&self, mode: WriteMode) -> TableSpec {
+        TableSpec {
+            columns: self.columns.clone(),
+            primary_key: self.shape.keys.clone(),
+            mode,
+            ..TableSpec::new(&self.name).description(&self.description)
+        }
+    }
+
+    /// What to export.
+    fn next(&self) -> Next {
+        if !self.incremental {
+            return Next::Whole("it is not incremental");
+        }
+        let last = Position::read(cursor::get(&self.name).as_deref());
+        position::next(last.as_ref(), self.now.as_ref())
+    }
+}
+
+impl Keboola {
+    fn plan(&self, table: &TableSettings) -> Result<Plan, Failure> {
+        let mut stored = self.api.table(&table.id)?;
+        // What is known of an alias's columns stands at the table that it is one of.
+        if let Some(source) = stored.source_table.take().filter(|_| stored.is_alias)
+            && stored.column_metadata.is_empty()
+        {
+            stored.column_metadata = self.api.table(&source.id)?.column_metadata;
+        }
+        Plan::of(table, &stored)
+    }
+
+    fn bring(&self, table: &TableSettings) -> Result<(), Broken> {
+        let plan = self.plan(table)?;
+        let next = plan.next();
+        let mode = match &next {
+            Next::Nothing => {
+                log::info(&format!("{}: nothing was imported since", plan.name));
+                return Ok(());
+            }
+            Next::Whole(why) => {
+                log::info(&format!("{}: brought whole, since {why}", plan.name));
+                WriteMode::Replace
+            }
+            Next::Since(_) => WriteMode::Merge,
+        };
+        let form = export::form(&plan.shape, &next);
+        let file = export::export(&self.api, &table.id, &form, self.settings.job_minutes)?;
+        let endpoint = self.settings.file_endpoint.as_deref();
+        let mut fetch = Fetch::new(&self.api, endpoint, file)?;
+        let slices = fetch.slices()?;
+        let rows = {
+            let open = Table::open(&plan.spec(mode)).map_err(Broken::Final)?;
+            let columns = &plan.shape.columns;
+            fetch
+                .append(slices.as_deref(), &open, &plan.name, columns)
+                .map_err(Broken::Final)?
+        };
+        log::info(&format!("{}: {rows} rows", plan.name));
+        let position = plan.now.as_ref().filter(|_| plan.incremental);
+        if position.is_some() || cursor::get(&plan.name).is_some() {
+            let position = position.map(Position::to_cursor).unwrap_or_default();
+            cursor::set(&plan.name, &position).map_err(Broken::Final)?;
+        }
+        checkpoint().map_err(Broken::Final)
+    }
+}
+
+fn place(table: &TableSettings) -> String {
+    format!("table `{}` ({})", table.name(), table.id)
+}
+
+#[cfg(test)]
+mod tests;
