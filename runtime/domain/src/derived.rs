@@ -61,7 +61,8 @@ pub enum Presentation {
     QueryString {
         /// The text.
         text: String,
-        /// Where it is a part of a list such as `Endpoint=…;Signature=…`: what stands before it.
+        /// Where it is a part of a list such as `Endpoint=…;Signature=…`: what stands before it. It is sent to the host
+        /// of the first address in such a list only.
         #[serde(default)]
         after: String,
     },
@@ -92,7 +93,12 @@ pub enum Credential {
         url: Secret,
     },
     /// A part of a query.
-    QueryString(Secret),
+    QueryString {
+        /// The text.
+        query: Secret,
+        /// The one host that it is for, where the answer named it.
+        host: Option<String>,
+    },
     /// What requests to S3 are signed with.
     Aws(AwsKey),
 }

@@ -13,7 +13,7 @@ use super::{Coding, Egress};
 use crate::body::whole;
 
 /// The most bytes of an answer with credentials in it.
-const MOST: usize = 8 << 20;
+const MOST: usize = 2 << 20;
 
 impl Egress {
     /// The answer without the credentials that the grant has the host take out of it. One in which they cannot be looked
@@ -62,7 +62,7 @@ impl Egress {
             }
         };
         Ok(Sent {
-            response: with_body(response, body)?,
+            response: with_body(&response, body)?,
             tokens,
             turns,
         })
@@ -70,7 +70,7 @@ impl Egress {
 }
 
 /// The same answer with another body.
-fn with_body(response: Response, body: Vec<u8>) -> Result<Response, Failure> {
+fn with_body(response: &Response, body: Vec<u8>) -> Result<Response, Failure> {
     let mut answer = http::Response::builder().status(response.status());
     if let Some(headers) = answer.headers_mut() {
         headers.clone_from(response.headers());

@@ -116,12 +116,12 @@ impl Derived {
         let held = self.held();
         if is_handle(url) {
             let (slot, good) = held.addresses.get(url.as_str()).ok_or_else(unknown)?;
-            return put(slot, good, now, dress);
+            return put(slot, good, url, now, dress);
         }
         let bound = |slot: &&Slot| slot.hosts.iter().any(|rule| rule.allows(url));
         for slot in self.slots.iter().filter(bound) {
             if let Some(good) = held.newest.get(&slot.name) {
-                put(&slot.name, good, now, dress)?;
+                put(&slot.name, good, url, now, dress)?;
             }
         }
         Ok(())
@@ -155,7 +155,13 @@ impl Held {
     }
 }
 
-fn put(slot: &SlotName, good: &Good, now: Timestamp, dress: &mut Dress) -> Result<(), Miss> {
+fn put(
+    slot: &SlotName,
+    good: &Good,
+    url: &Url,
+    now: Timestamp,
+    dress: &mut Dress,
+) -> Result<(), Miss> {
     if !is_good(good.until, now) {
         return Err(ended(slot));
     }
@@ -166,7 +172,14 @@ fn put(slot: &SlotName, good: &Good, now: Timestamp, dress: &mut Dress) -> Resul
             dress.header(AUTHORIZATION, value);
             return Ok(());
         }
-        Credential::QueryString(end) => Lent::Query(end.clone()),
+        Credential::QueryString { host, .. }
+            if host
+                .as_deref()
+                .is_some_and(|host| url.host_str() != Some(host)) =>
+        {
+            return Ok(());
+        }
+        Credential::QueryString { query, .. } => Lent::Query(query.clone()),
         Credential::Aws(key) => Lent::Aws(key.clone(), now),
         Credential::SignedUrl { url, .. } => {
             let text = String::from_utf8_lossy(url.expose());

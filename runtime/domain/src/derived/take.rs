@@ -57,7 +57,7 @@ impl Derivation {
         {
             *place = handle.clone().into();
         }
-        if let Some(Credential::QueryString(query)) = &taken.credential {
+        if let Some(Credential::QueryString { query, .. }) = &taken.credential {
             taken.secrets.extend(parameters(query));
             taken.secrets.push(query.clone());
         }
@@ -77,7 +77,10 @@ impl Presentation {
                 let found = answer.pointer(text)?.as_str()?;
                 let query = behind(found, after)?.trim_start_matches('?');
                 let fine = is_sendable(query) && !query.contains('#');
-                fine.then(|| Credential::QueryString(Secret::new(query)))
+                fine.then(|| Credential::QueryString {
+                    query: Secret::new(query),
+                    host: endpoint(found).filter(|_| !after.is_empty()),
+                })
             }
             Self::AwsSigv4 {
                 access_key_id,
@@ -100,6 +103,13 @@ fn behind<'a>(text: &'a str, after: &str) -> Option<&'a str> {
         true => Some(text),
         false => text.split_once(after)?.1.split(';').next(),
     }
+}
+
+/// The host of the first address in a list.
+fn endpoint(text: &str) -> Option<String> {
+    let values = text.split(';').filter_map(|part| part.split_once('='));
+    let mut urls = values.filter_map(|(_, value)| Url::parse(value).ok());
+    urls.find_map(|url| url.host_str().map(str::to_owned))
 }
 
 fn is_sendable(text: &str) -> bool {

@@ -6,7 +6,7 @@ use super::*;
 
 const NOW: i64 = 1_700_000_000;
 
-fn derivation(present: Value) -> Derivation {
+fn derivation(present: &Value) -> Derivation {
     let value = json!({"from": "token", "path": "/v2/storage/files/", "present": present,
         "expires_at": "/credentials/Expiration", "expires_in": "/gcs/expires_in"});
     let derivation: Derivation = serde_json::from_value(value).unwrap();
@@ -14,7 +14,7 @@ fn derivation(present: Value) -> Derivation {
     derivation
 }
 
-fn take(present: Value, mut answer: Value) -> (Taken, Value) {
+fn take(present: &Value, mut answer: Value) -> (Taken, Value) {
     let now = Timestamp::from_second(NOW).unwrap();
     let taken = derivation(present).take(&mut answer, now, "file-1", "[redacted]");
     (taken, answer)
@@ -28,7 +28,7 @@ fn secrets(taken: &Taken) -> Vec<String> {
 #[test]
 fn a_token_is_taken_with_its_end_and_blanked_wherever_it_stands() {
     let (taken, left) = take(
-        json!({"as": "bearer", "token": "/gcs/access_token"}),
+        &json!({"as": "bearer", "token": "/gcs/access_token"}),
         json!({"id": 7, "gcs": {"access_token": "ya29.c4nary", "expires_in": "3599"},
             "upload": [{"access_token": "ya29.other"}]}),
     );
@@ -49,7 +49,7 @@ fn a_token_is_taken_with_its_end_and_blanked_wherever_it_stands() {
 fn a_signed_address_is_replaced_by_one_with_a_handle() {
     let url = "https://files.example.com/a/b.csv?sig=abcdefghijklmnopqrstuvwx%3D&se=2026-01-01T00%3A00%3A00.000000Z&x=1";
     let (taken, left) = take(
-        json!({"as": "signed-url", "url": "/url"}),
+        &json!({"as": "signed-url", "url": "/url"}),
         json!({"url": url, "self": {"url": "https://a.org/x"}, "list": [{"url": "https://a.org/y?sig=2"}]}),
     );
     assert_eq!(
@@ -70,14 +70,16 @@ fn a_signed_address_is_replaced_by_one_with_a_handle() {
 #[test]
 fn a_signature_is_found_in_a_connection_string() {
     let (taken, left) = take(
-        json!({"as": "query-string", "text": "/abs/SAS", "after": "SharedAccessSignature="}),
+        &json!({"as": "query-string", "text": "/abs/SAS", "after": "SharedAccessSignature="}),
         json!({"abs": {"SAS": "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=2017&sig=abc%3D;X=1"}}),
     );
     let query = Secret::new("sv=2017&sig=abc%3D");
-    assert_eq!(
-        taken.credential,
-        Some(Credential::QueryString(query.clone()))
-    );
+    let host = Some("a.blob.core.windows.net".to_owned());
+    let expected = Credential::QueryString {
+        query: query.clone(),
+        host,
+    };
+    assert_eq!(taken.credential, Some(expected));
     assert!(taken.secrets.contains(&query));
     assert_eq!(left, json!({"abs": {"SAS": "[redacted]"}}));
 }
@@ -88,7 +90,7 @@ fn half_a_key_is_no_credential_and_blanked_all_the_same() {
         "secret_access_key": "/credentials/Key", "session_token": "/credentials/Session", "region": "/region"});
     let whole = json!({"region": "eu-central-1", "credentials":
         {"Id": "AKIAc4nary", "Key": "k3y", "Session": "s3ss", "Expiration": "2026-01-02T03:04:05+0100"}});
-    let (taken, left) = take(present.clone(), whole.clone());
+    let (taken, left) = take(&present, whole.clone());
     assert_eq!(
         taken.credential,
         Some(Credential::Aws(AwsKey {
@@ -103,7 +105,7 @@ fn half_a_key_is_no_credential_and_blanked_all_the_same() {
 
     let mut half = whole;
     half["region"] = Value::Null;
-    let (taken, left) = take(present, half);
+    let (taken, left) = take(&present, half);
     assert_eq!(taken.credential, None);
     assert_eq!(secrets(&taken), ["AKIAc4nary", "k3y", "s3ss"]);
     for field in ["Id", "Key", "Session"] {
@@ -119,7 +121,7 @@ fn an_answer_without_credentials_stays_as_it_is() {
         json!({"as": "query-string", "text": "/a/sas"}),
     ] {
         let answer = json!({"error": "none", "url": 7, "a": []});
-        let (taken, left) = take(present, answer.clone());
+        let (taken, left) = take(&present, answer.clone());
         assert!(taken.credential.is_none() && taken.secrets.is_empty());
         assert_eq!(left, answer);
     }
@@ -127,7 +129,7 @@ fn an_answer_without_credentials_stays_as_it_is() {
 
 #[test]
 fn a_path_is_known_however_it_is_written() {
-    let derivation = derivation(json!({"as": "bearer", "token": "/t"}));
+    let derivation = derivation(&json!({"as": "bearer", "token": "/t"}));
     for (path, held) in [
         ("/v2/storage/files/7", true),
         ("/v2//storage///files/7", true),

@@ -19,7 +19,7 @@ fn detail(host: &str) -> Value {
         "gcs": {"access_token": TOKEN, "expires_in": 3600},
         "aws": {"id": "AKIAc4naryc4nary", "key": SECRET_KEY, "session": "c4nary-session"},
         "region": "eu-west-1",
-        "abs": format!("BlobEndpoint=https://x;SharedAccessSignature={SAS}"),
+        "abs": format!("BlobEndpoint={host};SharedAccessSignature={SAS}"),
     })
 }
 
@@ -46,7 +46,7 @@ async fn service(expires_in: i64) -> Server {
     .await
 }
 
-fn slot(name: &str, host: &str, present: Value) -> SlotBinding {
+fn slot(name: &str, host: &str, present: &Value) -> SlotBinding {
     let mut scheme =
         json!({"scheme": "derived", "from": "key", "path": "/files", "present": present});
     if name == "gcs" {
@@ -82,7 +82,7 @@ fn lent_to(server: &Server) -> Run {
             json!({"as": "query-string", "text": "/abs", "after": "SharedAccessSignature="}),
         ),
     ] {
-        let binding = slot(name, &format!("{rule}{path}"), present);
+        let binding = slot(name, &format!("{rule}{path}"), &present);
         setup.capabilities.credentials.push(binding);
     }
     setup.build()
@@ -171,6 +171,19 @@ async fn what_has_ended_is_told_as_such_and_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signature_goes_to_no_other_host_than_the_one_that_it_was_lent_for() {
+    let server = Server::start(|number, _| match number {
+        0 => page(200, "", detail("https://account.example.com").to_string()),
+        _ => page(200, "", "seen"),
+    })
+    .await;
+    let run = lent_to(&server);
+    text(&run, &server.url("/files/7")).await.unwrap();
+    text(&run, &server.url("/abs/a")).await.unwrap();
+    assert!(server.seen()[1].starts_with("get /abs/a http/1.1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handle_is_good_for_its_own_address_only() {
     let server = service(3_600).await;
     let run = lent_to(&server);
@@ -195,7 +208,7 @@ async fn an_answer_in_which_nothing_can_be_looked_for_is_given_to_nobody() {
             format!("callback({{\"t\": \"{TOKEN}\"}})"),
             FailureKind::Upstream,
         ),
-        (200, "x".repeat(9 << 20), FailureKind::Limit),
+        (200, "x".repeat(3 << 20), FailureKind::Limit),
     ] {
         let server = Server::start(move |_, _| page(status, "", &body)).await;
         let failure = text(&lent_to(&server), &server.url("/files/7"))
