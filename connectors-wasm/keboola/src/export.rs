@@ -1,4 +1,4 @@
-//! Has Storage export a table, and waits for the file.
+//! What an export is asked for, and the wait for its file.
 
 use std::time::Duration;
 
@@ -35,14 +35,8 @@ pub(crate) fn form(shape: &Shape, next: &Next) -> Vec<(String, String)> {
     form
 }
 
-/// Exports a table; returns the id of the file.
-pub(crate) fn export(
-    api: &Api,
-    id: &str,
-    form: &[(String, String)],
-    minutes: u32,
-) -> Result<u64, Failure> {
-    let mut job = api.export(id, form)?;
+/// Waits for an export; returns the id of the file.
+pub(crate) fn file_of(api: &Api, mut job: Job, name: &str, minutes: u32) -> Result<u64, Failure> {
     let most = Duration::from_secs(u64::from(minutes) * 60);
     let (mut waited, mut pause) = (Duration::ZERO, FIRST_WAIT);
     while !has_ended(&job)? {
@@ -52,7 +46,7 @@ pub(crate) fn export(
                 job.id, job.status
             )));
         }
-        progress(&format!("{id}: the export is {}", job.status), 0, None);
+        progress(&format!("{name}: the export is {}", job.status), 0, None);
         wait(pause);
         waited += pause;
         pause = (pause * 3 / 2).min(LONGEST_WAIT);

@@ -11,15 +11,20 @@ mod settings;
 mod slices;
 mod types;
 
+use std::collections::VecDeque;
+
 use connector_sdk::{
     Connector, Failure, Table, TableInfo, TableSpec, WriteMode, checkpoint, cursor, export, log,
 };
 
-use api::{Api, StorageTable};
+use api::{Api, Job, StorageTable};
 use position::{Next, Position, Shape};
 pub use settings::Settings;
 use settings::{TableSettings, Types};
 use slices::Fetch;
+
+/// Exports that Storage works on at once: it has a queue for them, and most of their time is waiting.
+const AHEAD: usize = 4;
 
 /// The connector.
 #[derive(Debug)]
@@ -63,9 +68,19 @@ impl Connector for Keboola {
 
     fn sync(&self, names: &[String]) -> Result<(), Failure> {
         let chosen = self.chosen(names)?;
+        let (mut rest, mut ahead) = (chosen.iter(), VecDeque::new());
         let mut failed = Vec::new();
-        for table in &chosen {
-            match self.bring(table) {
+        loop {
+            let room = AHEAD.saturating_sub(ahead.len());
+            ahead.extend(
+                rest.by_ref()
+                    .take(room)
+                    .map(|table| (table, self.begin(table))),
+            );
+            let Some((table, begun)) = ahead.pop_front() else {
+                return told(failed);
+            };
+            match begun.and_then(|begun| self.finish(begun)) {
                 Ok(()) => {}
                 Err(Broken::Before(failure)) => {
                     let failure = failure.at(place(table));
@@ -75,12 +90,18 @@ impl Connector for Keboola {
                 Err(Broken::Final(failure)) => return Err(failure.at(place(table))),
             }
         }
-        let more = failed.len().saturating_sub(1);
-        match failed.into_iter().next() {
-            None => Ok(()),
-            Some(first) if more == 0 => Err(first),
-            Some(first) => Err(first.at(format!("{} tables were not brought", more + 1))),
-        }
+    }
+}
+
+/// How the run ends after these failures: as one that may pass by itself, if there is any.
+fn told(failed: Vec<Failure>) -> Result<(), Failure> {
+    let count = failed.len();
+    let passing = |failure: &Failure| matches!(failure, Failure::Upstream(_));
+    let at = failed.iter().position(passing).unwrap_or(0);
+    match failed.into_iter().nth(at) {
+        None => Ok(()),
+        Some(failure) if count == 1 => Err(failure),
+        Some(failure) => Err(failure.at(format!("{count} tables were not brought"))),
     }
 }
 
@@ -99,6 +120,13 @@ impl From<Failure> for Broken {
             _ => Self::Final(failure),
         }
     }
+}
+
+/// An export that was started.
+struct Begun {
+    plan: Plan,
+    mode: WriteMode,
+    job: Job,
 }
 
 /// What is brought of a table.
@@ -147,7 +175,7 @@ impl Plan {
         Ok(Self {
             name: table.name(),
             description: types::description(&stored.metadata).unwrap_or_default(),
-            incremental: table.incremental && !shape.keys.is_empty(),
+            incremental: table.incremental() && !shape.keys.is_empty(),
             now: Position::of(stored, shape.clone()),
             columns,
             shape,
@@ -185,13 +213,14 @@ impl Keboola {
         Plan::of(table, &stored)
     }
 
-    fn bring(&self, table: &TableSettings) -> Result<(), Broken> {
+    /// Starts the export of a table; nothing where none is needed.
+    fn begin(&self, table: &TableSettings) -> Result<Option<Begun>, Broken> {
         let plan = self.plan(table)?;
         let next = plan.next();
         let mode = match &next {
             Next::Nothing => {
                 log::info(&format!("{}: nothing was imported since", plan.name));
-                return Ok(());
+                return Ok(None);
             }
             Next::Whole(why) => {
                 log::info(&format!("{}: brought whole, since {why}", plan.name));
@@ -200,7 +229,16 @@ impl Keboola {
             Next::Since(_) => WriteMode::Merge,
         };
         let form = export::form(&plan.shape, &next);
-        let file = export::export(&self.api, &table.id, &form, self.settings.job_minutes)?;
+        let job = self.api.export(&table.id, &form)?;
+        Ok(Some(Begun { plan, mode, job }))
+    }
+
+    /// Waits for an export and publishes its rows.
+    fn finish(&self, begun: Option<Begun>) -> Result<(), Broken> {
+        let Some(Begun { plan, mode, job }) = begun else {
+            return Ok(());
+        };
+        let file = export::file_of(&self.api, job, &plan.name, self.settings.job_minutes)?;
         let endpoint = self.settings.file_endpoint.as_deref();
         let mut fetch = Fetch::new(&self.api, endpoint, file)?;
         let slices = fetch.slices()?;

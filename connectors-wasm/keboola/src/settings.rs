@@ -30,8 +30,7 @@ pub(crate) struct TableSettings {
     name: Option<String>,
     #[serde(default)]
     pub(crate) columns: Vec<String>,
-    #[serde(default = "yes")]
-    pub(crate) incremental: bool,
+    incremental: Option<bool>,
     pub(crate) changed_since: Option<String>,
     #[serde(default, rename = "where")]
     pub(crate) filters: Vec<Filter>,
@@ -62,10 +61,6 @@ pub(crate) enum Types {
 
 fn an_hour() -> u32 {
     60
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn eq() -> String {
@@ -103,12 +98,18 @@ impl TableSettings {
             id: id.to_owned(),
             name: None,
             columns: Vec::new(),
-            incremental: true,
+            incremental: None,
             changed_since: None,
             filters: Vec::new(),
             primary_key: Vec::new(),
             types: Types::default(),
         }
+    }
+
+    /// Whether rows that were brought before stay. What was imported since does not tell that a row passes a filter no
+    /// more, so with filters somebody must say that theirs are about columns that never change.
+    pub(crate) fn incremental(&self) -> bool {
+        self.incremental.unwrap_or(self.filters.is_empty())
     }
 
     /// Its name here.

@@ -63,7 +63,7 @@ fn a_table_that_nobody_touched_is_not_exported() {
 fn columns_filters_and_the_oldest_rows_are_passed_on() {
     let host = host();
     let settings = settings(
-        &json!([{"id": "in.c-crm.orders", "name": "orders", "columns": ["id"], "incremental": false,
+        &json!([{"id": "in.c-crm.orders", "name": "orders", "columns": ["id"],
         "changed_since": "-90 days", "types": "text",
         "where": [{"column": "amount", "values": ["10", "a&b"]}, {"column": "id", "operator": "ne", "values": [""]}]}]),
     );
@@ -238,4 +238,42 @@ fn deleted_rows_and_other_shapes_have_a_table_brought_whole() {
     assert!(matches!(next(None, Some(&last)), Next::Whole(_)));
     assert_eq!(Position::read(Some(&last.to_cursor())), Some(last));
     assert_eq!(Position::read(Some(b"")), None);
+}
+
+#[test]
+fn a_filtered_table_is_merged_only_where_somebody_said_that_it_may_be() {
+    let filter = json!([{"column": "amount", "values": ["10"]}]);
+    for (incremental, left) in [
+        (Value::Null, false),
+        (json!(false), false),
+        (json!(true), true),
+    ] {
+        let host = host();
+        let table = json!({"id": "in.c-crm.orders", "where": filter, "incremental": incremental});
+        host.sync::<Keboola>(&settings(&json!([table])), &[])
+            .unwrap();
+        assert_eq!(host.cursor("crm_orders").is_some(), left, "{incremental}");
+    }
+}
+
+#[test]
+fn a_few_exports_are_started_before_the_first_is_waited_for() {
+    let ids: Vec<_> = (0..6).map(|number| format!("in.c-crm.t{number}")).collect();
+    let mut host = FakeHost::new();
+    for (file, id) in (10..).zip(&ids) {
+        host = exporting(host, id, file).reply(&url(&format!("tables/{id}")), reply(&stored(id)));
+    }
+    let tables: Vec<_> = ids.iter().map(|id| json!({"id": id})).collect();
+    host.sync::<Keboola>(&settings(&json!(tables)), &[])
+        .unwrap();
+    let sent = host.sent();
+    let first_file = sent
+        .iter()
+        .position(|sent| sent.url.contains("/files/"))
+        .unwrap();
+    let started = |sent: &[connector_sdk::testing::Sent]| {
+        sent.iter().filter(|sent| sent.method == "POST").count()
+    };
+    assert_eq!((started(&sent[..first_file]), started(&sent)), (4, 6));
+    assert_eq!(host.checkpoints(), 6);
 }

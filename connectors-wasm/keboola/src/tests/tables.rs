@@ -112,7 +112,7 @@ fn a_table_that_fails_does_not_hold_up_the_others() {
     assert!(
         failure
             .message()
-            .starts_with("2 tables were not brought: table `crm_gone`"),
+            .starts_with("2 tables were not brought: table `crm_lost`"),
         "{failure}"
     );
     assert_eq!((host.rows("crm_orders").len(), host.checkpoints()), (2, 1));
@@ -175,67 +175,53 @@ fn host_with_token() -> FakeHost {
     host().reply(&url("tokens/verify"), Reply::text("{}"))
 }
 
+/// The type of a column with these notes, each a provider, the rest of its key, and its value.
+fn type_of(notes: &[[&str; 3]]) -> ColumnType {
+    let note = |[provider, key, value]: &[&str; 3]| json!({"provider": provider, "key": format!("KBC.datatype.{key}"), "value": value});
+    let mut table = stored("in.c-crm.orders");
+    table["columnMetadata"] = json!({"id": notes.iter().map(note).collect::<Vec<_>>()});
+    let table: StorageTable = serde_json::from_value(table).unwrap();
+    let text = types::columns(&table, &["id".into()], false);
+    assert_eq!(text[0].column_type, ColumnType::Varchar);
+    types::columns(&table, &["id".into()], true)[0].column_type
+}
+
 #[test]
 fn the_word_of_people_counts_more_than_that_of_programs() {
-    let note = |provider: &str, key: &str, value: &str| json!({"provider": provider, "key": format!("KBC.{key}"), "value": value});
-    for (notes, expected) in [
-        (json!([]), ColumnType::Varchar),
-        (
-            json!([note("x", "datatype.basetype", "STRING")]),
-            ColumnType::Varchar,
-        ),
-        (
-            json!([note("x", "datatype.type", "TIMESTAMP_NTZ")]),
-            ColumnType::Timestamp,
-        ),
-        (
-            json!([
-                note(
-                    "keboola.snowflake-transformation",
-                    "datatype.basetype",
-                    "STRING"
-                ),
-                note("ai-metadata-enrichment", "datatype.basetype", "DATE"),
-                note("user", "datatype.basetype", "BOOLEAN")
-            ]),
-            ColumnType::Boolean,
-        ),
-        (
-            json!([
-                note("x", "datatype.basetype", "NUMERIC"),
-                note("x", "datatype.length", "12,2"),
-                note("user", "datatype.length", "9,9")
-            ]),
-            ColumnType::Decimal {
-                precision: 12,
-                scale: 2,
-            },
-        ),
-        (
-            json!([note("x", "datatype.basetype", "NUMERIC")]),
-            ColumnType::Double,
-        ),
-        (
-            json!([
-                note("x", "datatype.basetype", "INTEGER"),
-                note("x", "datatype.length", "38,0")
-            ]),
-            ColumnType::Decimal {
-                precision: 38,
-                scale: 0,
-            },
-        ),
-        (
-            json!([note("x", "datatype.basetype", "FLOAT")]),
-            ColumnType::Double,
-        ),
+    let transformation = "keboola.snowflake-transformation";
+    let notes = [
+        [transformation, "basetype", "STRING"],
+        ["ai-metadata-enrichment", "basetype", "DATE"],
+        ["user", "basetype", "BOOLEAN"],
+    ];
+    assert_eq!(type_of(&notes), ColumnType::Boolean);
+    assert_eq!(type_of(&notes[..2]), ColumnType::Date);
+    assert_eq!(type_of(&notes[..1]), ColumnType::Varchar);
+    assert_eq!(type_of(&[]), ColumnType::Varchar);
+}
+
+#[test]
+fn a_length_decides_how_exact_a_number_is() {
+    let number =
+        |kind: &str, length: &str| type_of(&[["x", "basetype", kind], ["x", "length", length]]);
+    let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
+    for (kind, length, expected) in [
+        ("NUMERIC", "12,2", decimal(12, 2)),
+        ("NUMERIC", "", ColumnType::Double),
+        ("NUMERIC", "2,12", ColumnType::Double),
+        ("NUMERIC", "999999999,1", ColumnType::Double),
+        ("INTEGER", "", ColumnType::Bigint),
+        ("INTEGER", "18,0", ColumnType::Bigint),
+        ("INTEGER", "38,0", decimal(38, 0)),
+        ("FLOAT", "12,2", ColumnType::Double),
+        ("TIMESTAMP", "9", ColumnType::Timestamp),
     ] {
-        let mut table = stored("in.c-crm.orders");
-        table["columnMetadata"] = json!({"id": notes});
-        let table: StorageTable = serde_json::from_value(table).unwrap();
-        let columns = types::columns(&table, &["id".into()], true);
-        assert_eq!(columns[0].column_type, expected, "{notes}");
-        let text = types::columns(&table, &["id".into()], false);
-        assert_eq!(text[0].column_type, ColumnType::Varchar);
+        assert_eq!(number(kind, length), expected, "{kind} {length}");
     }
+    let of_another = [["x", "basetype", "NUMERIC"], ["user", "length", "9,9"]];
+    assert_eq!(type_of(&of_another), ColumnType::Double);
+    assert_eq!(
+        type_of(&[["x", "type", "TIMESTAMP_NTZ"]]),
+        ColumnType::Timestamp
+    );
 }
