@@ -4,6 +4,8 @@ use integration_tests::keboola::{Cloud, Column, Keboola, Mood, TOKEN};
 use integration_tests::{App, outcome};
 use serde_json::{Value, json};
 
+mod lent;
+
 const ORDERS: &str = "in.c-crm.orders";
 const COLUMNS: [Column; 4] = [
     ("id", "INTEGER"),
@@ -150,65 +152,6 @@ fn filters_and_columns_are_storages_work() {
 }
 
 #[test]
-fn each_cloud_takes_what_storage_lends_for_it() {
-    for cloud in [Cloud::Aws, Cloud::Azure] {
-        let crm = Crm::open(cloud, &[]);
-        crm.works();
-        assert_eq!(crm.orders()[2][2], -1.0, "{cloud:?}");
-    }
-}
-
-#[test]
-fn what_ends_in_mid_run_is_lent_again_and_no_slice_comes_twice() {
-    for (cloud, mood) in [
-        // The host knows, and does not even ask.
-        (
-            Cloud::Google,
-            Mood {
-                first_lasts: Some(5),
-                ..Mood::default()
-            },
-        ),
-        // The storage says so, after one slice.
-        (
-            Cloud::Google,
-            Mood {
-                first_slices: Some(1),
-                ..Mood::default()
-            },
-        ),
-        (
-            Cloud::Aws,
-            Mood {
-                first_slices: Some(1),
-                ..Mood::default()
-            },
-        ),
-        (
-            Cloud::Azure,
-            Mood {
-                first_lasts: Some(5),
-                ..Mood::default()
-            },
-        ),
-    ] {
-        let crm = Crm::open(cloud, &[]);
-        crm.project.mood(mood.clone());
-        let log = crm.works();
-        assert!(log.contains("asking Storage for the file 1 again"), "{log}");
-        assert_eq!(
-            crm.orders().as_array().unwrap().len(),
-            3,
-            "{cloud:?} {mood:?}"
-        );
-        let files = crm.project.api.seen_at("/v2/storage/files/1");
-        assert_eq!(files.len(), 2, "{cloud:?} {mood:?}");
-        let first = crm.project.files.seen_at("/kbc/exp-1/slice%200");
-        assert_eq!(first.len(), 1, "{cloud:?} {mood:?}");
-    }
-}
-
-#[test]
 fn a_token_that_storage_refuses_ends_run_and_check_as_such() {
     let crm = Crm::open(Cloud::Google, &[]);
     crm.enter("1234-c4nary-another-token");
@@ -308,60 +251,5 @@ fn a_server_that_is_killed_between_two_tables_goes_on_with_the_second() {
         crm.project.exports(ORDERS).len(),
         1,
         "it was published before"
-    );
-}
-
-#[test]
-fn a_recorded_run_is_played_again_without_what_was_lent() {
-    let crm = Crm::open(Cloud::Aws, &[]);
-    crm.app
-        .put("/api/sources/crm/policy", &json!({"recordings": 1}))
-        .ok();
-    crm.works();
-    let component = std::fs::read(integration_tests::component("keboola")).unwrap();
-    let next =
-        integration_tests::wasm::with_manifest(&component, |m| m["version"] = json!("9.9.9"));
-    let version = crm.app.install_bytes(&next);
-    let asked = crm
-        .app
-        .post("/api/sources/crm/comparisons", &json!({"new": version}));
-    let id = asked.ok()["id"].as_str().unwrap().to_owned();
-    let mut compared = Value::Null;
-    integration_tests::until("the versions are compared", || {
-        compared = crm
-            .app
-            .get(&format!("/api/sources/crm/comparisons/{id}"))
-            .ok();
-        compared["state"] != "running"
-    });
-    assert_eq!(compared["runs"][0]["differences"], json!([]), "{compared}");
-    let seen = crm.project.api.seen().len();
-    assert_eq!(crm.project.exports(ORDERS).len(), 1, "{seen} requests");
-}
-
-#[test]
-fn an_admin_sees_what_is_lent_before_granting_it_and_cannot_enter_it() {
-    let crm = Crm::open(Cloud::Google, &[]);
-    let wish =
-        json!({"connector": "keboola", "settings": {"url": "https://connection.keboola.com"}});
-    let plan = crm.app.post("/api/sources/plan", &wish).ok();
-    let lines = plan["requested_lines"].to_string();
-    for line in [
-        "credential `google-token` taken by the host from answers to requests with `storage-token` below /v2/storage/files",
-        "credential `aws-key` sent to *.s3.eu-central-1.amazonaws.com",
-        "egress to *.blob.core.windows.net",
-    ] {
-        assert!(lines.contains(line), "{line}: {lines}");
-    }
-    assert_eq!(plan["missing_credentials"], json!(["storage-token"]));
-    let put = crm.app.put(
-        "/api/sources/crm/credentials/google-token",
-        &json!({"value": "mine-own-token"}),
-    );
-    assert_eq!(put.status, 422);
-    assert!(
-        put.detail().contains("there is nothing to enter"),
-        "{}",
-        put.detail()
     );
 }

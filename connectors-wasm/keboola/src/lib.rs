@@ -6,6 +6,7 @@
 mod api;
 mod choice;
 mod export;
+mod plan;
 mod position;
 mod settings;
 mod slices;
@@ -14,13 +15,14 @@ mod types;
 use std::collections::VecDeque;
 
 use connector_sdk::{
-    Connector, Failure, Table, TableInfo, TableSpec, WriteMode, checkpoint, cursor, export, log,
+    Connector, Failure, Table, TableInfo, WriteMode, checkpoint, cursor, export, log,
 };
 
-use api::{Api, Job, StorageTable};
-use position::{Next, Position, Shape};
+use api::{Api, Job};
+use plan::Plan;
+use position::{Next, Position};
 pub use settings::Settings;
-use settings::{TableSettings, Types};
+use settings::TableSettings;
 use slices::Fetch;
 
 /// Exports that Storage works on at once: it has a queue for them, and most of their time is waiting.
@@ -127,78 +129,6 @@ struct Begun {
     plan: Plan,
     mode: WriteMode,
     job: Job,
-}
-
-/// What is brought of a table.
-struct Plan {
-    name: String,
-    description: String,
-    columns: Vec<connector_sdk::Column>,
-    shape: Shape,
-    incremental: bool,
-    now: Option<Position>,
-}
-
-impl Plan {
-    fn of(table: &TableSettings, stored: &StorageTable) -> Result<Self, Failure> {
-        let names = match table.columns.is_empty() {
-            true => &stored.columns,
-            false => &table.columns,
-        };
-        let keys = match table.primary_key.is_empty() {
-            true => &stored.primary_key,
-            false => &table.primary_key,
-        };
-        let unknown = |name: &&String| !stored.columns.contains(name);
-        if let Some(name) = names.iter().chain(keys).find(unknown) {
-            return Err(Failure::config(format!("it has no column `{name}`")));
-        }
-        // Whoever leaves out a part of Storage's key gets rows that nothing names.
-        let keys = match keys.iter().all(|key| names.contains(key)) {
-            true => keys.clone(),
-            false if table.primary_key.is_empty() => Vec::new(),
-            false => {
-                return Err(Failure::config(
-                    "its `columns` do not hold all of its `primary_key`",
-                ));
-            }
-        };
-        let columns = types::columns(stored, names, table.types == Types::Metadata);
-        let kind = |column: &connector_sdk::Column| format!("{:?}", column.column_type);
-        let shape = Shape {
-            columns: names.clone(),
-            filters: table.filters.clone(),
-            changed_since: table.changed_since.clone(),
-            types: columns.iter().map(kind).collect(),
-            keys,
-        };
-        Ok(Self {
-            name: table.name(),
-            description: types::description(&stored.metadata).unwrap_or_default(),
-            incremental: table.incremental() && !shape.keys.is_empty(),
-            now: Position::of(stored, shape.clone()),
-            columns,
-            shape,
-        })
-    }
-
-    fn spec(&self, mode: WriteMode) -> TableSpec {
-        TableSpec {
-            columns: self.columns.clone(),
-            primary_key: self.shape.keys.clone(),
-            mode,
-            ..TableSpec::new(&self.name).description(&self.description)
-        }
-    }
-
-    /// What to export.
-    fn next(&self) -> Next {
-        if !self.incremental {
-            return Next::Whole("it is not incremental");
-        }
-        let last = Position::read(cursor::get(&self.name).as_deref());
-        position::next(last.as_ref(), self.now.as_ref())
-    }
 }
 
 impl Keboola {

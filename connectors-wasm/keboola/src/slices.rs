@@ -64,17 +64,7 @@ impl<'a> Fetch<'a> {
         name: &str,
         columns: &[String],
     ) -> Result<u64, Failure> {
-        // Only a file of one piece has a line with the columns' names.
-        let format = Format::Csv(Csv {
-            delimiter: None,
-            quote: None,
-            header: slices.is_none(),
-            names: match slices {
-                None => Vec::new(),
-                Some(_) => columns.to_vec(),
-            },
-            compression: Compression::Auto,
-        });
+        let format = format(slices.map(|_| columns));
         let Some(slices) = slices else {
             let body = self.get(&Place::Whole)?;
             return Ok(table.append_body(body, &format)?.rows);
@@ -101,19 +91,9 @@ impl<'a> Fetch<'a> {
                 Place::Whole => self.file.url.clone(),
                 Place::Slice(slice) => self.address(slice)?,
             };
-            let refused = match http::get(&url).send() {
-                Err(Failure::Auth(message)) => message,
-                Err(failure) => return Err(failure),
-                // What has ended is 400 on S3, 401 on Google's, 403 on all of them.
-                Ok(answer) if matches!(answer.status(), 400 | 401 | 403) => format!(
-                    "{} answered with status {}",
-                    http::without_query(&url),
-                    answer.status()
-                ),
-                Ok(answer) => {
-                    let passing = |failure: Failure| Failure::upstream(failure.message());
-                    return answer.error_for_status().map_err(passing);
-                }
+            let refused = match fetch(&url)? {
+                Fetched::Body(body) => return Ok(body),
+                Fetched::Refused(why) => why,
             };
             if renewed {
                 // An admin cannot help it: the credential was Storage's.
@@ -157,4 +137,42 @@ impl<'a> Fetch<'a> {
             _ => return Err(odd()),
         })
     }
+}
+
+/// What came of asking for a part of a file.
+enum Fetched {
+    Body(Response),
+    /// The credentials in use are no good, for this reason.
+    Refused(String),
+}
+
+fn fetch(url: &str) -> Result<Fetched, Failure> {
+    let answer = match http::get(url).send() {
+        Err(Failure::Auth(message)) => return Ok(Fetched::Refused(message)),
+        answer => answer?,
+    };
+    let status = answer.status();
+    // What has ended is 400 on S3, 401 on Google's, 403 on all of them.
+    if matches!(status, 400 | 401 | 403) {
+        let place = http::without_query(url);
+        let message = format!("{place} answered with status {status}");
+        return Ok(Fetched::Refused(message));
+    }
+    // A file that is not there any more is nothing that settings could mend.
+    let passing = |failure: Failure| Failure::upstream(failure.message());
+    answer
+        .error_for_status()
+        .map(Fetched::Body)
+        .map_err(passing)
+}
+
+/// CSV of these columns, or for a file of one piece with a line that names them.
+fn format(columns: Option<&[String]>) -> Format {
+    Format::Csv(Csv {
+        delimiter: None,
+        quote: None,
+        header: columns.is_none(),
+        names: columns.map(<[String]>::to_vec).unwrap_or_default(),
+        compression: Compression::Auto,
+    })
 }

@@ -16,7 +16,7 @@ use crate::secret::Secret;
 mod take;
 mod text;
 
-pub use take::Taken;
+pub use take::{Found, Taken, take};
 
 /// The parameter of an address that stands for a signed one.
 pub const HANDLE: &str = "sluice-derived";

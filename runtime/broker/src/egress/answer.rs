@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::attempt::Sent;
+use super::derived::Slot;
 use super::redirect::Hop;
 use super::{Coding, Egress};
 use crate::body::whole;
@@ -46,26 +47,37 @@ impl Egress {
             .bounded(deadline, std::time::Duration::ZERO, read)
             .await
             .map_err(|miss| miss.failure)??;
-        let body = match serde_json::from_slice::<Value>(&body) {
-            Ok(mut answer) => {
-                let derived = &self.credentials.derived;
-                let secrets = derived.take(&slots, &mut answer, Timestamp::now())?;
-                self.learn(&secrets)?;
-                answer.to_string().into_bytes()
-            }
-            // An error's page, or nothing, holds none.
-            Err(_) if body.is_empty() || !response.status().is_success() => body,
-            Err(_) => {
-                return Err(Failure::upstream(format!(
-                    "`{host}` answered with something that is not JSON where it hands out credentials"
-                )));
-            }
-        };
+        let body = self.without_secrets(&slots, body, response.status(), host)?;
         Ok(Sent {
             response: with_body(&response, body)?,
             tokens,
             turns,
         })
+    }
+}
+
+impl Egress {
+    /// An answer's body after the host took out what belongs into these slots.
+    fn without_secrets(
+        &self,
+        slots: &[&Slot],
+        body: Vec<u8>,
+        status: StatusCode,
+        host: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(mut answer) => {
+                let derived = &self.credentials.derived;
+                let secrets = derived.take(slots, &mut answer, Timestamp::now())?;
+                self.learn(&secrets)?;
+                Ok(answer.to_string().into_bytes())
+            }
+            // An error's page, or nothing, holds none.
+            Err(_) if body.is_empty() || !status.is_success() => Ok(body),
+            Err(_) => Err(Failure::upstream(format!(
+                "`{host}` answered with something that is not JSON where it hands out credentials"
+            ))),
+        }
     }
 }
 

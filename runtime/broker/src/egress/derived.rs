@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::capability::SlotBinding;
-use domain::derived::{Credential, Derivation, HANDLE, is_good, is_handle};
+use domain::derived::{self, Credential, Derivation, Found, HANDLE, is_good, is_handle};
 use domain::manifest::Scheme;
 use domain::{Failure, HostRule, Secret, SlotName};
 use jiff::Timestamp;
@@ -92,18 +92,20 @@ impl Derived {
         answer: &mut Value,
         now: Timestamp,
     ) -> Result<Vec<Secret>, Failure> {
-        let mut secrets = Vec::new();
-        for slot in slots {
-            let mut held = self.held();
-            let name = format!("{}-{}", slot.name, held.addresses.len() + 1);
-            let taken = slot.derivation.take(answer, now, &name, BLANK);
-            secrets.extend(taken.secrets);
-            if let Some(credential) = taken.credential {
-                let until = taken.end;
+        let mut held = self.held();
+        let number = held.addresses.len() + 1;
+        let wanted: Vec<_> = slots
+            .iter()
+            .map(|slot| (&slot.derivation, format!("{}-{number}", slot.name)))
+            .collect();
+        let taken = derived::take(&wanted, answer, now, BLANK);
+        for (slot, found) in slots.iter().zip(taken.found) {
+            if let Some(Found { credential, end }) = found {
+                let until = end;
                 held.keep(slot, Good { credential, until })?;
             }
         }
-        Ok(secrets)
+        Ok(taken.secrets)
     }
 
     /// Adds what is bound to a URL. An address that is signed by itself gets nothing beside that: services refuse what
@@ -165,28 +167,21 @@ fn put(
     if !is_good(good.until, now) {
         return Err(ended(slot));
     }
-    let lent = match &good.credential {
+    let is_elsewhere = |host: &String| url.host_str() != Some(host);
+    match &good.credential {
         Credential::Bearer(token) => {
             let value = header_value(slot, "Bearer ", token);
             let value = value.map_err(|failure| Miss::host("failed: no token".into(), failure))?;
             dress.header(AUTHORIZATION, value);
-            return Ok(());
         }
-        Credential::QueryString { host, .. }
-            if host
-                .as_deref()
-                .is_some_and(|host| url.host_str() != Some(host)) =>
-        {
-            return Ok(());
-        }
-        Credential::QueryString { query, .. } => Lent::Query(query.clone()),
-        Credential::Aws(key) => Lent::Aws(key.clone(), now),
+        Credential::QueryString { host, .. } if host.as_ref().is_some_and(is_elsewhere) => {}
+        Credential::QueryString { query, .. } => dress.lend(Lent::Query(query.clone())),
+        Credential::Aws(key) => dress.lend(Lent::Aws(key.clone(), now)),
         Credential::SignedUrl { url, .. } => {
             let text = String::from_utf8_lossy(url.expose());
-            Lent::Address(Url::parse(&text).map_err(|_| unknown())?)
+            dress.lend(Lent::Address(Url::parse(&text).map_err(|_| unknown())?));
         }
-    };
-    dress.lend(lent);
+    }
     Ok(())
 }
 

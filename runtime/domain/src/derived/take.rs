@@ -15,64 +15,74 @@ const SHORTEST_PARAMETER: usize = 24;
 pub struct Taken {
     /// What nobody may see from now on.
     pub secrets: Vec<Secret>,
-    /// The credential, where all of it was there.
-    pub credential: Option<Credential>,
+    /// For each that was wanted the credential, where all of it was there.
+    pub found: Vec<Option<Found>>,
+}
+
+/// A credential out of an answer.
+#[derive(Debug)]
+pub struct Found {
+    /// The credential.
+    pub credential: Credential,
     /// When it ends, as far as the answer says.
     pub end: Option<Timestamp>,
 }
 
+/// Takes credentials out of an answer and leaves `blank` in their place, or for a signed address one with the handle that
+/// is named beside what is wanted. What has the name of a secret is blanked wherever in the answer it stands: a service may
+/// say the same thing in another place to whoever asks in another way.
+pub fn take(
+    wanted: &[(&Derivation, String)],
+    answer: &mut Value,
+    now: Timestamp,
+    blank: &str,
+) -> Taken {
+    // All are read before any is blanked: what one hides may have the name of what another looks for.
+    let found: Vec<_> = wanted
+        .iter()
+        .map(|(derivation, name)| derivation.read(answer, now, name))
+        .collect();
+    let mut secrets = Vec::new();
+    for (derivation, _) in wanted {
+        derivation.present.hide(answer, blank, &mut secrets);
+    }
+    for ((derivation, _), found) in wanted.iter().zip(&found) {
+        match (
+            &derivation.present,
+            found.as_ref().map(|found| &found.credential),
+        ) {
+            (Presentation::SignedUrl { url }, Some(Credential::SignedUrl { handle, .. })) => {
+                if let Some(place) = answer.pointer_mut(url) {
+                    *place = handle.clone().into();
+                }
+            }
+            (_, Some(Credential::QueryString { query, .. })) => {
+                secrets.extend(parameters(query));
+                secrets.push(query.clone());
+            }
+            _ => {}
+        }
+    }
+    Taken { secrets, found }
+}
+
 impl Derivation {
-    /// Takes the credential out of an answer and leaves `blank` in its place, or for a signed address one with the
-    /// handle `name`. What has the name of a secret is blanked wherever in the answer it stands: a service may say the
-    /// same thing in another place to whoever asks in another way.
-    pub fn take(&self, answer: &mut Value, now: Timestamp, name: &str, blank: &str) -> Taken {
-        let end = self.end(answer, now);
-        let mut taken = Taken {
-            secrets: Vec::new(),
-            credential: None,
-            end,
-        };
-        if let Presentation::SignedUrl { url } = &self.present {
-            let found = answer.pointer(url).and_then(Value::as_str);
-            taken.credential = found.and_then(|text| signed(text, name));
-        } else {
-            taken.credential = self.present.whole(answer);
-        }
-        let steps: Vec<_> = self
-            .present
-            .secrets()
-            .into_iter()
-            .map(text::last_step)
-            .collect();
-        let mut hidden = Hidden {
-            steps: &steps,
-            is_url: matches!(self.present, Presentation::SignedUrl { .. }),
-            blank,
-            secrets: &mut taken.secrets,
-        };
-        hidden.hide(answer);
-        if let (Presentation::SignedUrl { url }, Some(Credential::SignedUrl { handle, .. })) =
-            (&self.present, &taken.credential)
-            && let Some(place) = answer.pointer_mut(url)
-        {
-            *place = handle.clone().into();
-        }
-        if let Some(Credential::QueryString { query, .. }) = &taken.credential {
-            taken.secrets.extend(parameters(query));
-            taken.secrets.push(query.clone());
-        }
-        taken
+    fn read(&self, answer: &Value, now: Timestamp, name: &str) -> Option<Found> {
+        Some(Found {
+            credential: self.present.whole(answer, name)?,
+            end: self.end(answer, now),
+        })
     }
 }
 
 impl Presentation {
     /// The credential of an answer that has all of it.
-    fn whole(&self, answer: &Value) -> Option<Credential> {
+    fn whole(&self, answer: &Value, name: &str) -> Option<Credential> {
         let at = |pointer: &str| answer.pointer(pointer)?.as_str().filter(|s| is_sendable(s));
         let secret = |pointer: &str| at(pointer).map(Secret::new);
         match self {
             Self::Bearer { token } => secret(token).map(Credential::Bearer),
-            Self::SignedUrl { .. } => None,
+            Self::SignedUrl { url } => signed(answer.pointer(url)?.as_str()?, name),
             Self::QueryString { text, after } => {
                 let found = answer.pointer(text)?.as_str()?;
                 let query = behind(found, after)?.trim_start_matches('?');
@@ -94,6 +104,18 @@ impl Presentation {
                 region: at(region)?.to_owned(),
             })),
         }
+    }
+
+    /// Blanks what is secret, wherever it stands.
+    fn hide(&self, answer: &mut Value, blank: &str, secrets: &mut Vec<Secret>) {
+        let steps: Vec<_> = self.secrets().into_iter().map(text::last_step).collect();
+        let mut hidden = Hidden {
+            steps: &steps,
+            is_url: matches!(self, Self::SignedUrl { .. }),
+            blank,
+            secrets,
+        };
+        hidden.hide(answer);
     }
 }
 
@@ -161,6 +183,7 @@ impl Hidden<'_> {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     match field {
+                        Value::String(text) if text == self.blank => {}
                         Value::String(text) if self.steps.contains(name) => {
                             *field = self.without(text).into();
                         }

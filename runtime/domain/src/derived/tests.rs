@@ -14,20 +14,36 @@ fn derivation(present: &Value) -> Derivation {
     derivation
 }
 
-fn take(present: &Value, mut answer: Value) -> (Taken, Value) {
+/// What one derivation takes, and what stays.
+fn one(present: &Value, mut answer: Value) -> (One, Value) {
     let now = Timestamp::from_second(NOW).unwrap();
-    let taken = derivation(present).take(&mut answer, now, "file-1", "[redacted]");
-    (taken, answer)
+    let wanted = [(&derivation(present), "file-1".to_owned())];
+    let mut taken = take(&wanted, &mut answer, now, "[redacted]");
+    let found = taken.found.remove(0);
+    let end = found.as_ref().and_then(|found| found.end);
+    let one = One {
+        secrets: taken.secrets,
+        credential: found.map(|found| found.credential),
+        end,
+    };
+    (one, answer)
 }
 
-fn secrets(taken: &Taken) -> Vec<String> {
+#[derive(Debug)]
+struct One {
+    secrets: Vec<Secret>,
+    credential: Option<Credential>,
+    end: Option<Timestamp>,
+}
+
+fn secrets(taken: &One) -> Vec<String> {
     let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
     taken.secrets.iter().map(text).collect()
 }
 
 #[test]
 fn a_token_is_taken_with_its_end_and_blanked_wherever_it_stands() {
-    let (taken, left) = take(
+    let (taken, left) = one(
         &json!({"as": "bearer", "token": "/gcs/access_token"}),
         json!({"id": 7, "gcs": {"access_token": "ya29.c4nary", "expires_in": "3599"},
             "upload": [{"access_token": "ya29.other"}]}),
@@ -48,7 +64,7 @@ fn a_token_is_taken_with_its_end_and_blanked_wherever_it_stands() {
 #[test]
 fn a_signed_address_is_replaced_by_one_with_a_handle() {
     let url = "https://files.example.com/a/b.csv?sig=abcdefghijklmnopqrstuvwx%3D&se=2026-01-01T00%3A00%3A00.000000Z&x=1";
-    let (taken, left) = take(
+    let (taken, left) = one(
         &json!({"as": "signed-url", "url": "/url"}),
         json!({"url": url, "self": {"url": "https://a.org/x"}, "list": [{"url": "https://a.org/y?sig=2"}]}),
     );
@@ -69,7 +85,7 @@ fn a_signed_address_is_replaced_by_one_with_a_handle() {
 
 #[test]
 fn a_signature_is_found_in_a_connection_string() {
-    let (taken, left) = take(
+    let (taken, left) = one(
         &json!({"as": "query-string", "text": "/abs/SAS", "after": "SharedAccessSignature="}),
         json!({"abs": {"SAS": "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=2017&sig=abc%3D;X=1"}}),
     );
@@ -90,7 +106,7 @@ fn half_a_key_is_no_credential_and_blanked_all_the_same() {
         "secret_access_key": "/credentials/Key", "session_token": "/credentials/Session", "region": "/region"});
     let whole = json!({"region": "eu-central-1", "credentials":
         {"Id": "AKIAc4nary", "Key": "k3y", "Session": "s3ss", "Expiration": "2026-01-02T03:04:05+0100"}});
-    let (taken, left) = take(&present, whole.clone());
+    let (taken, left) = one(&present, whole.clone());
     assert_eq!(
         taken.credential,
         Some(Credential::Aws(AwsKey {
@@ -105,7 +121,7 @@ fn half_a_key_is_no_credential_and_blanked_all_the_same() {
 
     let mut half = whole;
     half["region"] = Value::Null;
-    let (taken, left) = take(&present, half);
+    let (taken, left) = one(&present, half);
     assert_eq!(taken.credential, None);
     assert_eq!(secrets(&taken), ["AKIAc4nary", "k3y", "s3ss"]);
     for field in ["Id", "Key", "Session"] {
@@ -121,7 +137,7 @@ fn an_answer_without_credentials_stays_as_it_is() {
         json!({"as": "query-string", "text": "/a/sas"}),
     ] {
         let answer = json!({"error": "none", "url": 7, "a": []});
-        let (taken, left) = take(&present, answer.clone());
+        let (taken, left) = one(&present, answer.clone());
         assert!(taken.credential.is_none() && taken.secrets.is_empty());
         assert_eq!(left, answer);
     }
@@ -183,4 +199,31 @@ fn what_breaks_a_rule_is_refused_with_its_field() {
         };
         assert!(error.contains(word), "{change}: {error}");
     }
+}
+
+#[test]
+fn what_one_slot_hides_another_still_finds() {
+    let bearer = |token: &str| derivation(&json!({"as": "bearer", "token": token}));
+    let address = |url: &str| derivation(&json!({"as": "signed-url", "url": url}));
+    let slots = [
+        bearer("/a/t"),
+        bearer("/b/t"),
+        address("/a/url"),
+        address("/b/url"),
+    ];
+    let wanted: Vec<_> = slots
+        .iter()
+        .zip(["1", "2", "3", "4"].map(String::from))
+        .collect();
+    let mut answer = json!({"a": {"t": "first", "url": "https://a.org/?k=first-key"},
+        "b": {"t": "second", "url": "https://b.org/?k=second-key"}});
+    let taken = take(&wanted, &mut answer, Timestamp::UNIX_EPOCH, "[redacted]");
+    assert!(taken.found.iter().all(Option::is_some), "{taken:?}");
+    assert_eq!(
+        answer,
+        json!({"a": {"t": "[redacted]", "url": "https://a.org/?sluice-derived=3"},
+        "b": {"t": "[redacted]", "url": "https://b.org/?sluice-derived=4"}})
+    );
+    let known = ["first", "second", "k=first-key", "k=second-key"].map(Secret::new);
+    assert_eq!(taken.secrets, known, "and the blank is no secret");
 }
