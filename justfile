@@ -4,7 +4,7 @@ set positional-arguments
 set shell := ["sh", "-euc"]
 
 sluice := '"$CARGO_TARGET_DIR/debug/sluice"'
-connectors := "files"
+connectors := "files keboola"
 guests := connectors + " fixtures"
 measured := "workload"
 

@@ -88,6 +88,12 @@ fn the_javascript_example_passes_the_same_suite() {
 }
 
 #[test]
+fn a_connector_whose_service_works_in_the_background_passes_it_too() {
+    let recording = crate::tidy::root().join("connectors-wasm/keboola/recording.jsonl");
+    assert_accepted(&component("keboola"), &recording);
+}
+
+#[test]
 fn the_rust_example_has_forty_lines_or_fewer() {
     let source = std::fs::read_to_string(example("rust", "src/lib.rs")).unwrap();
     assert!(source.lines().count() <= 40, "{}", source.lines().count());

@@ -20,6 +20,7 @@ mod descriptions;
 mod egress;
 mod hostile;
 mod hygiene;
+mod keboola;
 mod knowledge;
 mod leaks;
 mod lifecycle;

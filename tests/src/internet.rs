@@ -16,6 +16,9 @@ use tokio::sync::Semaphore;
 /// The longest that a test waits for a request before it gives up; requests come far sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// In the place of a path: all that have no page.
+const OTHERS: &str = "*";
+
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -106,7 +109,10 @@ async fn answer(
     };
     // Looked up before the request counts as seen: whoever waits for it may change the page then.
     let handler = shared.pages.lock().expect("not poisoned");
-    let handler = handler.get(uri.path()).cloned();
+    let handler = handler
+        .get(uri.path())
+        .or_else(|| handler.get(OTHERS))
+        .cloned();
     shared.seen.lock().expect("not poisoned").push(seen.clone());
     shared.arrival.notify_all();
     match handler {
@@ -213,6 +219,11 @@ impl Internet {
             .lock()
             .expect("not poisoned")
             .insert(path.to_owned(), Arc::new(handler));
+    }
+
+    /// Answers every path that nothing else answers.
+    pub fn handle_others(&self, handler: impl Fn(&Seen) -> Response + Send + Sync + 'static) {
+        self.handle(OTHERS, handler);
     }
 
     /// The URL of a path.

@@ -10,6 +10,7 @@ pub mod artifacts;
 pub mod client;
 pub mod files;
 pub mod internet;
+pub mod keboola;
 pub mod leaks;
 pub mod mailbox;
 pub mod people;

@@ -6,10 +6,10 @@ mod component;
 mod convert;
 #[cfg(target_family = "wasm")]
 pub(crate) use component::{
-    Response, Table, attach, checkpoint, cursor, expose, log, report, send, set_cursor,
+    Response, Table, attach, checkpoint, cursor, expose, log, report, send, set_cursor, wait,
 };
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use crate::testing::calls::{
-    Response, Table, attach, checkpoint, cursor, expose, log, report, send, set_cursor,
+    Response, Table, attach, checkpoint, cursor, expose, log, report, send, set_cursor, wait,
 };

@@ -55,11 +55,13 @@ pub mod testing;
 #[doc(hidden)]
 pub mod bindings;
 #[cfg(target_family = "wasm")]
+mod clock;
+#[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
 
 pub use connector::Connector;
 pub use failure::Failure;
 pub use format::{Appended, Compression, Csv, Format, Json};
-pub use run::{checkpoint, progress};
+pub use run::{checkpoint, progress, wait};
 pub use table::{Column, ColumnType, Table, TableInfo, TableSpec, WriteMode};

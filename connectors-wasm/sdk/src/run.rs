@@ -1,5 +1,7 @@
 //! The run that the connector is part of: progress, checkpoints, settings.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
 use crate::{Failure, host};
@@ -16,6 +18,12 @@ pub fn progress(message: &str, done: u64, total: Option<u64>) {
 /// they are whole.
 pub fn checkpoint() -> Result<(), Failure> {
     host::checkpoint()
+}
+
+/// Waits, for a service that works in the background. A connector does not wait before it sends a failed request again:
+/// the host retries what may be sent twice. In a native test no time passes, and the fake host notes it.
+pub fn wait(time: Duration) {
+    host::wait(time);
 }
 
 pub(crate) fn parse_settings<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {

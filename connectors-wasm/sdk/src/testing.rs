@@ -26,6 +26,7 @@ mod decode;
 use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -103,6 +104,7 @@ pub(crate) struct World {
     pub(crate) log: Vec<(Level, String)>,
     pub(crate) progress: Vec<String>,
     pub(crate) checkpoints: usize,
+    pub(crate) waits: Vec<Duration>,
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) exposed: Vec<RemoteTable>,
     pub(crate) writable: bool,
@@ -228,6 +230,11 @@ impl FakeHost {
     /// The remote tables that were exposed.
     pub fn exposed(&self) -> Ref<'_, [RemoteTable]> {
         Ref::map(self.world.borrow(), |world| world.exposed.as_slice())
+    }
+
+    /// How long the connector waited, each time that it did.
+    pub fn waits(&self) -> Ref<'_, [Duration]> {
+        Ref::map(self.world.borrow(), |world| world.waits.as_slice())
     }
 
     /// How many checkpoints were made.

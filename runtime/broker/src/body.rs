@@ -22,6 +22,7 @@ use crate::stop::Stop;
 use crate::tape::BodyCopy;
 
 mod inflate;
+pub(crate) mod whole;
 
 use inflate::Inflate;
 

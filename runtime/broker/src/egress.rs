@@ -19,9 +19,11 @@ use crate::journal::Journal;
 use crate::stop::Stop;
 use crate::tape::{BodyCopy, Tape};
 
+mod answer;
 mod attempt;
 pub(crate) mod client;
 pub(crate) mod credentials;
+mod derived;
 mod exchange;
 pub(crate) mod gate;
 mod headers;
@@ -29,6 +31,7 @@ pub(crate) mod pace;
 mod redirect;
 pub(crate) mod resolve;
 mod retry;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -195,7 +198,7 @@ impl Egress {
             let sent = self.settle(&hop, deadline).await?;
             match redirect::next(&hop, &sent.response)? {
                 Some(next) => hop = next,
-                None => return Ok(sent),
+                None => return self.withhold(&hop, sent, deadline).await,
             }
         }
         Err(Failure::upstream(format!(

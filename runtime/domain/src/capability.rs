@@ -206,6 +206,32 @@ mod tests {
     }
 
     #[test]
+    fn other_answers_to_take_a_credential_from_are_more_than_was_granted() {
+        let with = |path: &str, token: &str| Capabilities {
+            credentials: vec![SlotBinding {
+                slot: SlotName::parse("lent").unwrap(),
+                scheme: serde_json::from_value(
+                    serde_json::json!({"scheme": "derived", "from": "key", "path": path,
+                    "present": {"as": "bearer", "token": token}}),
+                )
+                .unwrap(),
+                hosts: vec![HostRule::parse("a.org").unwrap()],
+            }],
+            ..Default::default()
+        };
+        let granted = with("/files", "/token");
+        assert_eq!(granted.beyond(&granted), [""; 0]);
+        for asked in [with("/", "/token"), with("/files", "/other")] {
+            let lines = asked.beyond(&granted);
+            assert!(
+                lines[0].contains("taken by the host from answers"),
+                "{lines:?}"
+            );
+            assert!(asked.effective(&granted).credentials.is_empty());
+        }
+    }
+
+    #[test]
     fn a_manifest_cannot_ask_for_inner_addresses() {
         let mut asked = egress(&["http://127.0.0.1:9000"]);
         asked

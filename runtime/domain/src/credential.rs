@@ -89,6 +89,9 @@ const REFRESH: ValueError = ValueError(
 const SERVICE_ACCOUNT: ValueError = ValueError(
     "give the JSON key file that Google gives out for a service account, with `client_email` and `private_key`",
 );
+const DERIVED: ValueError = ValueError(
+    "the host takes it from the service's answers during a run: there is nothing to enter",
+);
 const LINE: ValueError =
     ValueError("it is empty, or holds a line break or another control character");
 
@@ -215,6 +218,7 @@ pub fn check(scheme: &Scheme, value: &Secret) -> Result<(), ValueError> {
         Scheme::Oauth2ClientCredentials(_) => Pair::client(value).map(drop),
         Scheme::Oauth2Refresh(_) => RefreshGrant::parse(value).map(drop),
         Scheme::GoogleServiceAccount { .. } => ServiceAccount::parse(value).map(drop),
+        Scheme::Derived(_) => Err(DERIVED),
         Scheme::Bearer {} | Scheme::Header { .. } | Scheme::Query { .. } | Scheme::Hmac(_) => {
             line(value).map(drop)
         }

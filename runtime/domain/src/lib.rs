@@ -10,6 +10,7 @@ pub mod cancel;
 pub mod capability;
 pub mod connector;
 pub mod credential;
+pub mod derived;
 pub mod description;
 pub mod digest;
 pub mod failure;

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::derived::Derivation;
 use crate::host_rule::HostRule;
 use url::Url;
 
@@ -51,6 +52,8 @@ pub enum Scheme {
     },
     /// Verifies the signatures of webhooks; sent nowhere.
     Hmac(Signature),
+    /// What the service hands out during a run, in its answers; nobody enters it.
+    Derived(Derivation),
 }
 
 /// Where tokens are had, and how the host asks.
@@ -156,6 +159,7 @@ impl Scheme {
             Self::Oauth2Refresh(_) => "oauth2-refresh",
             Self::GoogleServiceAccount { .. } => "google-service-account",
             Self::Hmac(_) => "hmac",
+            Self::Derived(_) => "derived",
         }
     }
 
@@ -185,6 +189,9 @@ impl Scheme {
 
     /// What the admin should know about it beside the hosts: where else the credential goes.
     pub fn told(&self) -> Option<String> {
+        if let Self::Derived(derivation) = self {
+            return Some(derivation.told());
+        }
         let url = self.token_url()?;
         let scopes = match self {
             Self::Oauth2ClientCredentials(endpoint) | Self::Oauth2Refresh(endpoint) => {
@@ -226,6 +233,7 @@ impl Scheme {
                 }
             }
             Self::Hmac(signature) => signature.check(),
+            Self::Derived(derivation) => derivation.check(),
         }
     }
 }

@@ -73,6 +73,10 @@ pub(crate) fn report(message: &str, done: u64, total: Option<u64>) {
     });
 }
 
+pub(crate) fn wait(time: std::time::Duration) {
+    crate::clock::wait(time);
+}
+
 pub(crate) fn checkpoint() -> Result<(), Failure> {
     Ok(run::checkpoint()?)
 }

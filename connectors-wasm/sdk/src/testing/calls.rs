@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{Answer, CURRENT, World, Written, decode};
 use crate::http::{Method, Request};
@@ -181,6 +182,12 @@ pub(crate) fn log(level: Level, message: &str) {
 pub(crate) fn report(message: &str, _done: u64, _total: Option<u64>) {
     if let Ok(world) = current() {
         world.borrow_mut().progress.push(message.to_owned());
+    }
+}
+
+pub(crate) fn wait(time: Duration) {
+    if let Ok(world) = current() {
+        world.borrow_mut().waits.push(time);
     }
 }
 

@@ -127,7 +127,9 @@ impl Egress {
         let (dress, tokens) = self.dress(&hop.url, deadline).await?;
         let mut request = Request::new(hop.method.clone(), hop.url.clone());
         *request.headers_mut() = hop.headers.clone();
-        dress.put_on(&mut request);
+        dress
+            .put_on(&mut request)
+            .map_err(|failure| Miss::host("failed: no signature".into(), failure))?;
         *request.body_mut() = hop.body.clone().map(Into::into);
         let response = self.carry(request, deadline, Duration::ZERO, note).await?;
         Ok(Sent {

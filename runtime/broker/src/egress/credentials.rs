@@ -8,14 +8,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::capability::SlotBinding;
 use domain::credential::Pair;
+use domain::derived::AwsKey;
 use domain::manifest::Scheme;
 use domain::{Digest, Failure, HostRule, Secret, SlotName};
 use reqwest::Request;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::{Url, form_urlencoded};
 
+use super::derived::Derived;
 use super::exchange::Exchange;
 use super::headers::is_framing;
+use super::sign;
 
 /// A slot whose value was entered.
 pub(super) struct Slot {
@@ -40,6 +43,8 @@ pub(crate) struct Credentials {
     slots: Vec<Slot>,
     /// Headers of all slots, entered or not: a component sets none of them.
     owned: Vec<HeaderName>,
+    /// What services hand out during the run.
+    pub(super) derived: Derived,
 }
 
 /// What is added to one request.
@@ -47,6 +52,17 @@ pub(crate) struct Credentials {
 pub(super) struct Dress {
     headers: Vec<(HeaderName, HeaderValue)>,
     parameters: Vec<(String, Secret)>,
+    lent: Option<Lent>,
+}
+
+/// What a service handed out for this request.
+pub(super) enum Lent {
+    /// The whole address.
+    Address(Url),
+    /// The end of the query.
+    Query(Secret),
+    /// What it is signed with, and when.
+    Aws(AwsKey, jiff::Timestamp),
 }
 
 impl Credentials {
@@ -58,6 +74,7 @@ impl Credentials {
         let mut credentials = Self {
             slots: Vec::new(),
             owned: Vec::new(),
+            derived: Derived::new(bindings),
         };
         for binding in bindings {
             credentials.owned.extend(header_of(binding)?);
@@ -96,15 +113,36 @@ impl Dress {
         self.parameters.push((name.to_owned(), value.clone()));
     }
 
+    pub(super) fn lend(&mut self, lent: Lent) {
+        self.lent = Some(lent);
+    }
+
     /// Adds all of it, in the place of what the component put there.
-    pub(super) fn put_on(self, request: &mut Request) {
+    pub(super) fn put_on(self, request: &mut Request) -> Result<(), Failure> {
         for (name, value) in self.headers {
             request.headers_mut().insert(name, value);
         }
         for (name, value) in self.parameters {
             set_parameter(request.url_mut(), &name, &value);
         }
+        // Last: a signature covers what was added before.
+        match self.lent {
+            None => {}
+            Some(Lent::Address(url)) => *request.url_mut() = url,
+            Some(Lent::Query(end)) => add_to_query(request.url_mut(), &end),
+            Some(Lent::Aws(key, at)) => sign::for_s3(request, &key, &at)?,
+        }
+        Ok(())
     }
+}
+
+fn add_to_query(url: &mut Url, end: &Secret) {
+    let end = String::from_utf8_lossy(end.expose());
+    let query = match url.query().filter(|query| !query.is_empty()) {
+        Some(query) => format!("{query}&{end}"),
+        None => end.into_owned(),
+    };
+    url.set_query(Some(&query));
 }
 
 /// Sets one parameter of a query and leaves the text of the others as it is.
@@ -126,7 +164,7 @@ fn set_parameter(url: &mut Url, name: &str, value: &Secret) {
 fn header_of(binding: &SlotBinding) -> Result<Option<HeaderName>, Failure> {
     let name = match &binding.scheme {
         Scheme::Header { header, .. } => header,
-        Scheme::Query { .. } | Scheme::Hmac(_) => return Ok(None),
+        Scheme::Query { .. } | Scheme::Hmac(_) | Scheme::Derived(_) => return Ok(None),
         _ => return Ok(Some(AUTHORIZATION)),
     };
     let header = HeaderName::from_bytes(name.as_bytes())
@@ -151,7 +189,7 @@ fn way(binding: &SlotBinding, value: &Secret) -> Result<Option<Way>, Failure> {
             None => return Ok(None),
         },
         Scheme::Query { parameter } => Way::Query(parameter.clone(), value.clone()),
-        Scheme::Hmac(_) => return Ok(None),
+        Scheme::Hmac(_) | Scheme::Derived(_) => return Ok(None),
         scheme => Way::Token(Arc::new(Exchange::new(slot, scheme, value)?)),
     }))
 }
@@ -218,7 +256,7 @@ mod tests {
                 Way::Token(_) => panic!("no token is had here"),
             }
         }
-        dress.put_on(&mut request);
+        dress.put_on(&mut request).unwrap();
         request
     }
 

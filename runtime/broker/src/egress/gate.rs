@@ -138,7 +138,7 @@ impl Gate {
 }
 
 /// The URL, and what becomes of its path when a server decodes it before it looks for `..`.
-fn readings(url: &Url) -> Vec<Cow<'_, Url>> {
+pub(super) fn readings(url: &Url) -> Vec<Cow<'_, Url>> {
     let mut readings = vec![Cow::Borrowed(url)];
     let mut path = url.path().to_owned();
     for _ in 0..MAX_DECODINGS {

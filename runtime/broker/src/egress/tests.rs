@@ -17,6 +17,7 @@ use crate::testing::{Heard, Kept, heard};
 
 mod answers;
 mod credentials;
+mod derived;
 mod encrypted;
 mod hostile;
 mod redirects;

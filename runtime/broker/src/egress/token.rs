@@ -47,6 +47,7 @@ impl Egress {
                 }
             }
         }
+        self.credentials.derived.dress(url, &mut dress)?;
         Ok((dress, tokens))
     }
 
@@ -76,7 +77,10 @@ impl Egress {
 }
 
 impl Line {
-    fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Result<(), Failure> {
+    pub(super) fn learn<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = &'a Secret>,
+    ) -> Result<(), Failure> {
         let learnt = self.journal.redactor().learn(secrets);
         learnt.map_err(|error| Failure::bug(format!("a token cannot be redacted: {error}")))
     }

@@ -4,6 +4,7 @@
 use super::{Manifest, ManifestError};
 use crate::host_rule::HostRule;
 use crate::schedule::Schedule;
+use crate::scheme::Scheme;
 
 /// More than any honest connector has of a kind; a list is read by people before they grant it.
 const MAX_LINES: usize = 500;
@@ -27,6 +28,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
         )?;
     }
     webhook(manifest)?;
+    derived(manifest)?;
     let tables = manifest.tables.check();
     tables.map_err(|reason| wrong("tables", reason))?;
     extensions(manifest)
@@ -112,6 +114,32 @@ fn webhook(manifest: &Manifest) -> Result<(), ManifestError> {
     }
 }
 
+/// What is derived comes from a slot that somebody fills.
+fn derived(manifest: &Manifest) -> Result<(), ManifestError> {
+    for (at, slot) in manifest.credentials.iter().enumerate() {
+        let Scheme::Derived(derivation) = &slot.scheme else {
+            continue;
+        };
+        let told = |reason: String| wrong("credentials", format!("at /credentials/{at}, {reason}"));
+        if slot.required {
+            return Err(told(
+                "a derived slot cannot be required: nobody fills it".into(),
+            ));
+        }
+        let mut slots = manifest.credentials.iter();
+        let from = slots.find(|known| known.name == derivation.from);
+        let filled =
+            from.is_some_and(|from| !matches!(from.scheme, Scheme::Derived(_) | Scheme::Hmac(_)));
+        if !filled {
+            return Err(told(format!(
+                "`from` `{}` is no slot that is sent with requests",
+                derivation.from
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn extensions(manifest: &Manifest) -> Result<(), ManifestError> {
     let field = "remote_extensions";
     if manifest.remote_extensions.len() > MAX_LINES {
@@ -189,6 +217,23 @@ mod tests {
             let told = refusal(|m| m["credentials"][0]["hosts"] = json!([line]));
             assert!(told.contains("at /credentials/0/hosts/0, "), "{told}");
         }
+    }
+
+    #[test]
+    fn a_derived_slot_comes_from_one_that_somebody_fills() {
+        let derived = |from: &str| {
+            json!({"name": "lent", "title": "Lent", "hosts": ["a.org"], "scheme": "derived", "from": from,
+                "path": "/files/", "present": {"as": "bearer", "token": "/token"}})
+        };
+        let with = |slot: Value| refusal(|m| m["credentials"].as_array_mut().unwrap().push(slot));
+        assert_eq!(with(derived("key")), "fine");
+        for from in ["other", "lent"] {
+            let told = with(derived(from));
+            assert!(told.contains("at /credentials/1, `from`"), "{told}");
+        }
+        let mut required = derived("key");
+        required["required"] = json!(true);
+        assert!(with(required).contains("cannot be required"));
     }
 
     #[test]
