@@ -50,35 +50,42 @@ impl Ingest {
         standing: Option<&Standing>,
     ) -> Result<Run, IngestError> {
         let prepared = run::prepare(&self.ports, source)?;
-        // As it was added: a name that differs in case is the same source.
-        let source = prepared.source.name;
-        let accepted = {
-            let _one_by_one = lock(&self.accepting);
-            if let Some(waiting) = self.runs.covering(&source, &order) {
-                if let Some(standing) = standing {
-                    self.ports.agendas.save_standing(&source, standing)?;
-                }
-                return Ok(waiting.run());
-            }
-            self.runs.has_room(&source, self.rules.room)?;
-            let run = Run {
-                id: RunId::generate(),
-                source,
-                version: prepared.version.digest,
-                operation: order.operation,
-                state: RunState::Queued,
-                queued_at: self.ports.clock.now(),
-                started_at: None,
-                finished_at: None,
-                counts: Counts::default(),
-                failure: None,
-            };
-            self.ports.agendas.accept(&run, &order, standing)?;
-            self.wait(run.clone(), order);
-            run
+        let run = Run {
+            id: RunId::generate(),
+            // As it was added: a name that differs in case is the same source.
+            source: prepared.source.name,
+            version: prepared.version.digest,
+            operation: order.operation,
+            state: RunState::Queued,
+            queued_at: self.ports.clock.now(),
+            started_at: None,
+            finished_at: None,
+            counts: Counts::default(),
+            failure: None,
         };
+        let accepted = self.write_down_order(run, order, standing)?;
         self.dispatch();
         Ok(accepted)
+    }
+
+    /// The run that does what the order wants: this one, which waits from now on, or one that waits already.
+    fn write_down_order(
+        &self,
+        run: Run,
+        order: Order,
+        standing: Option<&Standing>,
+    ) -> Result<Run, IngestError> {
+        let _one_by_one = lock(&self.accepting);
+        if let Some(waiting) = self.runs.covering(&run.source, &order) {
+            if let Some(standing) = standing {
+                self.ports.agendas.save_standing(&run.source, standing)?;
+            }
+            return Ok(waiting.run());
+        }
+        self.runs.has_room(&run.source, self.rules.room)?;
+        self.ports.agendas.accept(&run, &order, standing)?;
+        self.wait(run.clone(), order);
+        Ok(run)
     }
 
     fn wait(&self, run: Run, order: Order) {

@@ -74,12 +74,8 @@ impl Ingest {
         if let Some(pause) = pause {
             entry.standing.retry_at = now.saturating_add(pause).ok();
             entry.standing.failures = order.attempt;
-            let log = format!(
-                "attempt {} of {}; it is tried again in {}",
-                order.attempt,
-                backoff.most_attempts,
-                span(pause)
-            );
+            let (attempt, most, pause) = (order.attempt, backoff.most_attempts, span(pause));
+            let log = format!("attempt {attempt} of {most}; it is tried again in {pause}");
             return Told {
                 log: Some(log),
                 alert: None,
@@ -89,20 +85,13 @@ impl Ingest {
             entry.standing.retry_at = None;
             entry.standing.failures = 0;
         }
-        let (kind, retryable) = (failure.kind, failure.kind.is_retryable());
-        let log = match (retryable, scheduled) {
-            (false, _) => {
-                format!("a failure of kind {kind} is not tried again: somebody has to look at it")
-            }
-            (true, false) => "a run that somebody asked for is not tried again by itself".into(),
-            (true, true) => format!("that was the last of {} attempts", order.attempt),
-        };
+        let kind = failure.kind;
         let reason = match order.attempt {
             1 => format!("{kind}: {failure}"),
             attempts => format!("{kind}, {attempts} attempts: {failure}"),
         };
         Told {
-            log: Some(log),
+            log: Some(why_not_again(failure, order)),
             alert: told_failure(&mut entry.health, source, &reason),
         }
     }
@@ -125,6 +114,19 @@ impl Ingest {
         } else if alert.is_some() {
             self.alerted.notify_one();
         }
+    }
+}
+
+fn why_not_again(failure: &Failure, order: &Order) -> String {
+    let kind = failure.kind;
+    match (kind.is_retryable(), order.trigger) {
+        (false, _) => {
+            format!("a failure of kind {kind} is not tried again: somebody has to look at it")
+        }
+        (true, Trigger::Person) => {
+            "a run that somebody asked for is not tried again by itself".into()
+        }
+        (true, Trigger::Schedule) => format!("that was the last of {} attempts", order.attempt),
     }
 }
 
