@@ -115,6 +115,14 @@ fn an_admin_sees_what_is_lent_before_granting_it_and_cannot_enter_it() {
         "{}",
         put.detail()
     );
+    let listed = crm.app.get("/api/sources/crm/credentials").ok();
+    let slots = listed["credentials"].as_array().unwrap();
+    let google = slots.iter().find(|slot| slot["slot"] == "google-token");
+    assert_eq!(google.unwrap()["filled"], "service");
+    let mut cli = crm.app.cli();
+    let printed = cli.args(["source", "credentials", "crm"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&printed.stdout);
+    assert!(printed.contains("by the service, in each run"), "{printed}");
 }
 
 #[test]

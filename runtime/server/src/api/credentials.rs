@@ -31,7 +31,7 @@ pub(crate) struct SlotView {
     scheme: &'static str,
     /// Whether runs need it.
     required: bool,
-    /// `entered`, `variable`, or nothing while it is empty.
+    /// `entered`, `variable`, `service` where the service fills it in each run, or nothing while it is empty.
     filled: Option<&'static str>,
     /// The variable of the server's environment, where one fills it.
     variable: Option<String>,
@@ -75,6 +75,7 @@ pub(crate) async fn list_credentials(
 
 fn view(app: &App, slot: Slot, filled: Option<Filled>) -> ApiResult<SlotView> {
     let (how, variable) = match filled.as_ref().map(|filled| &filled.filling) {
+        None if matches!(slot.scheme, Scheme::Derived(_)) => (Some("service"), None),
         None => (None, None),
         Some(Filling::Sealed(_)) => (Some("entered"), None),
         Some(Filling::Variable(name)) => (Some("variable"), Some(name.clone())),

@@ -73,9 +73,10 @@ fn row(slot: &Value) -> Vec<String> {
         Some(true) => "yes",
         _ => "no",
     };
-    let filled = match slot["variable"].as_str() {
-        Some(variable) => format!("from {variable}"),
-        None => slot["filled"].as_str().unwrap_or("no").to_owned(),
+    let filled = match (slot["variable"].as_str(), slot["filled"].as_str()) {
+        (Some(variable), _) => format!("from {variable}"),
+        (None, Some("service")) => "by the service, in each run".to_owned(),
+        (None, filled) => filled.unwrap_or("no").to_owned(),
     };
     let by = slot["entered_by_email"].as_str();
     vec![
