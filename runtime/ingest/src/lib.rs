@@ -4,8 +4,10 @@
 //! the rules here are tested with plain fakes.
 
 mod error;
+mod inbox;
 mod live;
 mod plan;
+mod receive;
 mod record;
 mod run;
 #[cfg(test)]
@@ -18,8 +20,10 @@ use domain::{Capabilities, Operation, Run, RunId, RunState, SourceName, TableInf
 use jiff::Timestamp;
 
 pub use error::{IngestError, SettingsError};
+pub use inbox::{Head, InboxError, InboxLimits, Standing, Taken};
 pub use live::Watch;
 pub use plan::{check_grant, check_schema, plan};
+pub use receive::{ReceiveConfig, ReceiveError, Receiving};
 
 use live::{Live, LiveRuns};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::ports::{Ended, Job, Observer, Outcome};
 use domain::run::{Counts, Level};
-use domain::{Capabilities, Failure, Operation, RunState, Source, SourceName, TableName, Version};
+use domain::{Capabilities, Failure, RunState, Source, SourceName, TableName, Version};
 use jiff::Timestamp;
 
 use crate::Ports;
@@ -73,6 +73,11 @@ pub(crate) fn execute(ports: &Ports, live: &Arc<Live>, prepared: Prepared, table
                 )
             },
         );
+    conclude(live, counts, result);
+}
+
+/// Writes down how a run ended.
+pub(crate) fn conclude(live: &Live, counts: Counts, result: Result<(), Ended>) {
     let (state, failure) = match result {
         Ok(()) => (RunState::Succeeded, None),
         Err(Ended::Cancelled) => (RunState::Cancelled, None),
@@ -137,7 +142,7 @@ fn attempt(
     (counts, result)
 }
 
-fn job(
+pub(crate) fn job(
     ports: &Ports,
     live: &Arc<Live>,
     prepared: Prepared,
@@ -164,13 +169,13 @@ fn job(
             )));
         }
     }
-    let stage = match run.operation {
-        Operation::Sync => {
+    let stage = match run.operation.writes() {
+        true => {
             let mut stage = ports.extracts.stage(&source.name, run.id)?;
             stage.follow(&version.manifest.tables);
             Some(stage)
         }
-        Operation::Check | Operation::Discover => None,
+        false => None,
     };
     Ok(Job {
         run: run.id,
