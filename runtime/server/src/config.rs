@@ -21,6 +21,7 @@ mod schema;
 mod secret;
 mod show;
 mod values;
+mod webhooks;
 mod yaml;
 
 use std::io::Read as _;
@@ -40,6 +41,7 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
 pub(crate) use values::Origin;
+pub(crate) use webhooks::Webhooks;
 
 use interpolate::Lookup;
 use problem::{At, Problem};
@@ -60,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) mail: Mail,
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
+    pub(crate) webhooks: Webhooks,
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
@@ -86,6 +89,7 @@ impl Default for Config {
             mail: Mail::default(),
             storage: Storage::default(),
             runs: Runs::default(),
+            webhooks: Webhooks::default(),
             egress: Egress::default(),
             sandbox: Sandbox::default(),
             queries: Queries::default(),

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use broker::{Broker, BrokerConfig, KeyOrigin};
 
-use ingest::{Ingest, Ports};
+use ingest::{Ingest, Ports, Receiving};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::control;
 use crate::credentials::{CredentialStore, Keys};
 use crate::error::chain;
+use crate::hooks::Paces;
 use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
 use crate::oidc::Oidc;
@@ -96,7 +97,10 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         components: components.clone(),
         credentials: credentials.clone(),
     });
-    let (api, document) = router::api(&config.http);
+    let idle = config.runs.receiver_idle();
+    let receiving = config.webhooks.receiving(warehouse.paths.root(), idle);
+    let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
+    let (api, document) = router::api(&config.http, &config.webhooks);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
     let signin = {
         // Mail is sent on the runtime.
@@ -106,6 +110,8 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
+        receiving,
+        paces: Paces::new(config.webhooks.deliveries_per_minute),
         config,
         directory,
         signin,
@@ -217,6 +223,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let _ = app.url.set(url.clone());
     first::announce(app)?;
     let comparing = comparisons::start(app).map_err(failed)?;
+    app.receiving.start();
     let housekeeping = tokio::spawn(housekeeping::keep(app.clone()));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let timeout = app.config.http.header_read_timeout();
@@ -235,10 +242,12 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     housekeeping.abort();
     tracing::info!("stopping: no new requests, runs are cancelled");
     let _ = stop.send(());
-    let ingest = app.ingest.clone();
+    let (ingest, receiving) = (app.ingest.clone(), app.receiving.clone());
     app.comparisons.close();
     let runs = tokio::task::spawn_blocking(move || {
+        receiving.stop();
         ingest.shutdown();
+        receiving.close();
         // It was told to end; that it panicked is in the log.
         comparing.map(std::thread::JoinHandle::join)
     });

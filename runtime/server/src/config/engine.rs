@@ -24,6 +24,9 @@ pub(crate) struct Runs {
     /// Runs at once; others wait.
     #[schemars(range(min = 1, max = 1_024))]
     pub(crate) max_at_once: usize,
+    /// Seconds that the runner of a source stays ready for the next webhook.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) receiver_idle_seconds: u64,
     /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none. A source's
     /// own policy goes before.
     #[schemars(range(max = 100))]
@@ -119,6 +122,7 @@ impl Default for Runs {
     fn default() -> Self {
         Self {
             max_at_once: 4,
+            receiver_idle_seconds: 60,
             keep_recordings: 0,
             recordings_bytes: 1 << 30,
             user_agent: None,
@@ -172,6 +176,10 @@ impl Default for Log {
 }
 
 impl Runs {
+    pub(crate) fn receiver_idle(&self) -> Duration {
+        Duration::from_secs(self.receiver_idle_seconds)
+    }
+
     pub(crate) fn recordings(&self) -> Caps {
         Caps {
             of_source: self.keep_recordings,
