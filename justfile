@@ -5,7 +5,7 @@ set shell := ["sh", "-euc"]
 
 sluice := '"$CARGO_TARGET_DIR/debug/sluice"'
 connectors := "files keboola"
-guests := connectors + " fixtures"
+guests := connectors + " fixtures hooks"
 measured := "workload"
 
 # list the recipes

@@ -37,6 +37,7 @@ mod schemes;
 mod sign_in;
 mod source_grants;
 mod upgrade_gate;
+mod webhooks;
 mod wit_versions;
 mod write_modes;
 

@@ -45,6 +45,7 @@ impl Stage {
             .replace("{user_id}", NOBODY)
             .replace("{group_id}", NOBODY)
             .replace("{slot}", "token")
+            .replace("{source}", "nothing")
     }
 
     fn ask(&self, client: &Client, method: &str, path: &str) -> u16 {

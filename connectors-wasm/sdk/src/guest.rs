@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::sluice::connector::pull::{Guest, TableInfo};
+use crate::bindings::receiver::exports::sluice::connector::receive;
 use crate::bindings::sluice::connector::{run, types};
-use crate::{Connector, Failure};
+use crate::{Connector, Delivery, Failure, Receiver};
 
 /// A connector as the component's exports.
 #[derive(Debug)]
@@ -22,6 +23,22 @@ impl<C: Connector> Guest for Exported<C> {
 
     fn sync(tables: Vec<String>) -> Result<(), types::Failure> {
         Ok(start::<C>()?.sync(&tables)?)
+    }
+}
+
+impl<C: Receiver> receive::Guest for Exported<C> {
+    fn handle(deliveries: Vec<receive::Delivery>) -> Result<(), types::Failure> {
+        let deliveries = deliveries.into_iter().map(delivery).collect();
+        Ok(start::<C>()?.receive(deliveries)?)
+    }
+}
+
+fn delivery(delivery: receive::Delivery) -> Delivery {
+    let lines = delivery.headers.into_iter();
+    Delivery {
+        id: delivery.id,
+        headers: lines.map(|line| (line.name, line.value)).collect(),
+        body: delivery.body,
     }
 }
 

@@ -39,6 +39,7 @@ mod connector;
 mod failure;
 mod format;
 mod host;
+mod receiver;
 mod table;
 
 pub mod cursor;
@@ -63,5 +64,6 @@ pub mod guest;
 pub use connector::Connector;
 pub use failure::Failure;
 pub use format::{Appended, Compression, Csv, Format, Json};
+pub use receiver::{Delivery, Receiver};
 pub use run::{checkpoint, progress, wait};
 pub use table::{Column, ColumnType, Table, TableInfo, TableSpec, WriteMode};

@@ -33,7 +33,7 @@ use serde_json::Value;
 use crate::http::Request;
 use crate::log::Level;
 use crate::remote::{Attachment, RemoteTable};
-use crate::{Connector, Failure, TableInfo, TableSpec};
+use crate::{Connector, Delivery, Failure, Receiver, TableInfo, TableSpec};
 
 /// A scripted response, or a scripted failure to get one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +174,15 @@ impl FakeHost {
     pub fn sync<C: Connector>(&self, settings: &str, tables: &[&str]) -> Result<(), Failure> {
         let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
         self.enter(true, || connector::<C>(settings)?.sync(&tables))
+    }
+
+    /// Hands a batch of deliveries over, with settings in JSON.
+    pub fn receive<C: Receiver>(
+        &self,
+        settings: &str,
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), Failure> {
+        self.enter(true, || connector::<C>(settings)?.receive(deliveries))
     }
 
     /// Runs any code as if it were a part of `sync`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::ports::{Component, Ended, Job, Outcome};
 use domain::protocol::Start;
-use domain::run::{Counts, Level, Operation};
+use domain::run::{Counts, Level};
 use domain::wall::Wall;
 use domain::{Cancel, Failure, Limits, Secret, SlotName, SourceName, credential};
 use tokio::runtime::Handle;
@@ -15,6 +15,9 @@ use tokio::task::JoinHandle;
 
 #[cfg(test)]
 mod tests;
+mod warm;
+
+pub(crate) use warm::Warm;
 
 use crate::egress::client::Clients;
 use crate::egress::credentials::Credentials;
@@ -184,14 +187,19 @@ fn session(
     journal: &Journal,
     stop: &Stop,
 ) -> Result<Session, Failure> {
-    let writing = match (job.operation, job.stage) {
-        (Operation::Sync, Some(stage)) => Some(Writing::new(
+    let writing = match (job.operation.writes(), job.stage) {
+        (true, Some(stage)) => Some(Writing::new(
             stage,
             job.capabilities.clone(),
             journal.clone(),
         )),
-        (Operation::Sync, None) => return Err(Failure::bug("a sync was started without a stage")),
-        _ => None,
+        (true, None) => {
+            let what = job.operation.as_str();
+            return Err(Failure::bug(format!(
+                "a {what} was started without a stage"
+            )));
+        }
+        (false, _) => None,
     };
     let limits = job.capabilities.limits;
     let clients = Clients::new(
@@ -224,6 +232,7 @@ fn session(
             random_seed: chance.random_seed,
             clock_from: chance.clock_from,
         },
+        deliveries: Vec::new(),
         required_walls: broker.config.required_walls.clone(),
         requests: Requests::new(egress, broker.config.handle.clone()),
         cursors: CursorBook::new(job.cursors),

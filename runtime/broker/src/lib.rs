@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::Failure;
-use domain::ports::{Ended, Executor, Job, Outcome};
+use domain::ports::{Ended, Executor, Job, Outcome, Receiver, Receivers};
 use domain::run::Counts;
 use domain::wall::Wall;
 use thiserror::Error;
@@ -164,5 +164,11 @@ impl Executor for Broker {
     /// Waits for exchanges of tokens whose runs have ended. Must not be called on a thread of the runtime's own.
     fn settle(&self) {
         self.config.handle.block_on(self.tokens.settled());
+    }
+}
+
+impl Receivers for Broker {
+    fn receiver(&self) -> Box<dyn Receiver + '_> {
+        Box::new(execute::Warm::new(self))
     }
 }

@@ -6,7 +6,7 @@
 use std::io::{BufReader, Read, Write};
 
 use domain::Failure;
-use domain::ports::{Ended, Outcome};
+use domain::ports::{Delivery, Ended, Outcome};
 use domain::protocol::{
     Call, End, Frame, FrameError, FromRunner, Reply, Start, ToRunner, read_frame, write_frame,
 };
@@ -60,11 +60,13 @@ impl From<FrameError> for SessionError {
 /// Everything that a conversation works on.
 pub(crate) struct Session {
     pub(crate) start: Start,
+    /// What the component is to handle; only in `receive`.
+    pub(crate) deliveries: Vec<Delivery>,
     /// The walls without which the runner gets nothing to do.
     pub(crate) required_walls: Vec<Wall>,
     pub(crate) requests: Requests,
     pub(crate) cursors: CursorBook,
-    /// Only in `sync`.
+    /// Only in `sync` and `receive`.
     pub(crate) writing: Option<Writing>,
     pub(crate) journal: Journal,
     pub(crate) stop: Stop,
@@ -80,20 +82,36 @@ fn done() -> Answered {
 impl Session {
     /// Talks to the runner until the run ends; publishes what `sync` wrote.
     pub(crate) fn drive(
-        mut self,
+        self,
         reader: impl Read,
-        mut writer: impl Write,
+        writer: impl Write,
     ) -> Result<Outcome, SessionError> {
         let mut reader = BufReader::new(reader);
-        let FromRunner::Ready { missing } = read_frame(&mut reader)?.message else {
+        self.greet(&mut reader)?;
+        self.converse(&mut reader, writer)
+    }
+
+    /// Hears that a new runner is ready, and which walls it lacks.
+    pub(crate) fn greet(&self, reader: &mut impl Read) -> Result<(), SessionError> {
+        let FromRunner::Ready { missing } = read_frame(reader)?.message else {
             return Err(SessionError::Violation("it did not say that it is ready"));
         };
         if let Some(warning) = confinement(&missing, &self.required_walls)? {
             self.journal.log(Level::Warn, &warning);
         }
+        Ok(())
+    }
+
+    /// Gives a runner that is ready its work, and talks to it until the run ends.
+    pub(crate) fn converse(
+        mut self,
+        reader: &mut impl Read,
+        mut writer: impl Write,
+    ) -> Result<Outcome, SessionError> {
         write_frame(&mut writer, &ToRunner::Run(self.start.clone()), &[])?;
+        self.hand_over(&mut writer)?;
         loop {
-            let Frame { message, payload } = read_frame(&mut reader)?;
+            let Frame { message, payload } = read_frame(reader)?;
             if let Some(reason) = self.stop.reason() {
                 return Err(SessionError::Ended(reason));
             }
@@ -106,6 +124,16 @@ impl Session {
                 _ => return Err(SessionError::Violation("a message out of order")),
             }
         }
+    }
+
+    fn hand_over(&mut self, writer: &mut impl Write) -> Result<(), SessionError> {
+        let mut deliveries = std::mem::take(&mut self.deliveries).into_iter().peekable();
+        while let Some(Delivery { id, headers, body }) = deliveries.next() {
+            let last = deliveries.peek().is_none();
+            let message = ToRunner::Delivery { id, headers, last };
+            write_frame(writer, &message, &body)?;
+        }
+        Ok(())
     }
 
     fn answer(&mut self, call: Call, payload: Vec<u8>) -> Result<(Reply, Vec<u8>), SessionError> {
@@ -159,7 +187,7 @@ impl Session {
             _ => None,
         };
         let writing = self.writing.as_mut().ok_or_else(|| {
-            Failure::bug("tables, cursors and checkpoints can be written in `sync` only")
+            Failure::bug("tables, cursors and checkpoints can be written in `sync` only, tables and cursors in `receive` too")
         })?;
         match call {
             Call::OpenTable(spec) => writing.open(&spec),
@@ -171,6 +199,10 @@ impl Session {
             Call::AppendJson { table } => writing.append_json(&table, payload),
             Call::AppendArrow { table } => writing.append_arrow(&table, payload),
             Call::SetCursor { table } => self.cursors.set(&table, payload),
+            // The place up to which deliveries were taken is published too, and stands behind the last one.
+            Call::Checkpoint if self.start.operation == Operation::Receive => Err(Failure::bug(
+                "there is no checkpoint in `receive`: a batch is published as a whole",
+            )),
             Call::Checkpoint => writing.publish(self.cursors.all()).and_then(|()| done()),
             Call::Attach(attachment) => writing.attach(&attachment),
             Call::Expose(table) => writing.expose(&table),
@@ -189,7 +221,7 @@ impl Session {
             }
             (Operation::Check, End::Done) => Ok(Outcome::Checked),
             (Operation::Discover, End::Discovered { tables }) => Ok(Outcome::Discovered(tables)),
-            (Operation::Sync, End::Done) => self.publish(),
+            (Operation::Sync | Operation::Receive, End::Done) => self.publish(),
             (operation, _) => Err(Failure::bug(format!(
                 "the component ended `{}` with the result of another operation",
                 operation.as_str()
@@ -200,7 +232,7 @@ impl Session {
 
     fn publish(&mut self) -> Result<Outcome, SessionError> {
         let Some(writing) = self.writing.as_mut() else {
-            return Err(Failure::bug("a sync without a stage").into());
+            return Err(Failure::bug("a run that writes has no stage").into());
         };
         match writing.publish(self.cursors.all()) {
             Ok(()) => Ok(Outcome::Synced(writing.published())),

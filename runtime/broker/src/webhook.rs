@@ -72,6 +72,15 @@ pub fn verify<'a>(
     }
 }
 
+/// The time of sending that was signed, where the scheme has one. Says something of what was verified only.
+pub fn sent_at<'a>(
+    scheme: &Signature,
+    header: impl Fn(&str) -> Option<&'a str>,
+) -> Option<&'a str> {
+    let value = header(scheme.timestamp_header.as_ref()?)?;
+    parts(value, &scheme.timestamp_prefix).next()
+}
+
 /// The pieces between commas that begin with the prefix, without it.
 fn parts<'a>(value: &'a str, prefix: &str) -> impl Iterator<Item = &'a str> {
     let pieces = value.split(',').map(str::trim);

@@ -28,6 +28,10 @@ use crate::table_rule::TableRules;
 /// Cursors by the folded name of their table.
 pub type Cursors = BTreeMap<String, Vec<u8>>;
 
+/// The cursor that says up to which delivery the extract of a source holds rows. No table can have this
+/// name, so no component can read or set it.
+pub const INBOX: &str = "@inbox";
+
 /// What a publish made visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
@@ -140,7 +144,7 @@ pub struct Job {
     pub component: Component,
     /// Cursors before the run.
     pub cursors: Cursors,
-    /// Where rows go; only for `sync`.
+    /// Where rows go; only for `sync` and `receive`.
     pub stage: Option<Box<dyn Stage>>,
     /// Who hears of it.
     pub observer: Arc<dyn Observer>,
@@ -165,7 +169,7 @@ pub enum Outcome {
     Checked,
     /// These tables can be had.
     Discovered(Vec<TableInfo>),
-    /// Rows were published.
+    /// Rows were published, by a `sync` or of deliveries.
     Synced(Published),
 }
 
@@ -192,6 +196,33 @@ pub trait Executor: Send + Sync {
 
     /// Waits until what outlives its run is done, such as the storing of a new refresh token. Blocks.
     fn settle(&self) {}
+}
+
+/// A delivery of a webhook, whose signature was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Names it within its source.
+    pub id: String,
+    /// Header lines that the component may see, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Runs the component of one source for its deliveries, one batch after the other, and keeps its runner
+/// warm in between. Stays on the thread that made it: the runner ends with that.
+pub trait Receiver {
+    /// Runs a job of operation `receive` for these deliveries, and publishes what they brought. Blocks.
+    fn receive(&mut self, job: Job, deliveries: Vec<Delivery>) -> (Counts, Result<Outcome, Ended>);
+
+    /// Ends the runner; the next batch starts one anew.
+    fn rest(&mut self);
+}
+
+/// Makes receivers. Implemented by the broker.
+pub trait Receivers: Send + Sync {
+    /// One that has no runner yet.
+    fn receiver(&self) -> Box<dyn Receiver + '_>;
 }
 
 /// What the use-cases keep.

@@ -29,8 +29,19 @@ pub const MAX_CURSOR: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ToRunner {
-    /// Run the component whose compiled form is on the inherited descriptor.
+    /// Run the component whose compiled form is on the inherited descriptor. A runner that has taken
+    /// deliveries and ended well takes this again, with a new instance of the same component.
     Run(Start),
+    /// A delivery for the component, its body as payload; `Run` with [`Operation::Receive`] is followed
+    /// by at least one.
+    Delivery {
+        /// Names it within its source.
+        id: String,
+        /// Header lines, names in lower case.
+        headers: Vec<(String, String)>,
+        /// Whether it is the last of the batch.
+        last: bool,
+    },
     /// Compile: the component follows in pieces of `Piece`.
     Compile,
     /// A piece of the component to compile, as payload.
@@ -215,7 +226,7 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum End {
-    /// `check` or `sync` returned without failure.
+    /// `check`, `sync` or `handle` returned without failure.
     Done,
     /// `discover` returned.
     Discovered {

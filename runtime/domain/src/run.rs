@@ -41,15 +41,23 @@ pub enum Operation {
     Discover,
     /// Brings rows.
     Sync,
+    /// Turns deliveries of webhooks into rows.
+    Receive,
 }
 
 impl Operation {
+    /// Whether it writes rows, and so has a stage.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Sync | Self::Receive)
+    }
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Check => "check",
             Self::Discover => "discover",
             Self::Sync => "sync",
+            Self::Receive => "receive",
         }
     }
 }

@@ -111,6 +111,9 @@ pub struct Signature {
     /// How many seconds the time may be off.
     #[serde(default = "five_minutes")]
     pub tolerance_seconds: u32,
+    /// The header that holds the delivery's id, by which one that is sent again is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_header: Option<String>,
 }
 
 /// The hash function of a signature.
@@ -241,6 +244,9 @@ impl Scheme {
 impl Signature {
     fn check(&self) -> Result<(), String> {
         header_name(&self.header)?;
+        self.delivery_header
+            .as_deref()
+            .map_or(Ok(()), header_name)?;
         for part in [&self.prefix, &self.message, &self.timestamp_prefix] {
             text(part)?;
         }

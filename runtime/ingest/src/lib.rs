@@ -4,9 +4,11 @@
 //! the rules here are tested with plain fakes.
 
 mod error;
+mod inbox;
 mod live;
 mod plan;
 mod queue;
+mod receive;
 mod record;
 mod registry;
 mod run;
@@ -23,8 +25,10 @@ use domain::{Capabilities, RunId, SourceName, TableInfo};
 use tokio::sync::Notify;
 
 pub use error::{IngestError, SettingsError};
+pub use inbox::{Head, InboxError, InboxLimits, Standing, Taken};
 pub use live::Watch;
 pub use plan::{check_grant, check_schema, plan};
+pub use receive::{ReceiveConfig, ReceiveError, Receiving};
 pub use registry::Room;
 pub use scheduler::Outlook;
 

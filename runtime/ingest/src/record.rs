@@ -2,7 +2,7 @@
 
 use domain::ports::{Ended, Observer as _};
 use domain::run::Level;
-use domain::{Operation, SourceName, SyncReport, TableName};
+use domain::{SourceName, SyncReport, TableName};
 use jiff::Timestamp;
 
 use crate::Ports;
@@ -29,7 +29,7 @@ impl About {
     /// fail the run: its rows are published.
     pub(crate) fn record(self, ports: &Ports, live: &Live, ended: Option<&Ended>) {
         let run = live.run();
-        if run.operation != Operation::Sync {
+        if !run.operation.writes() {
             return;
         }
         let published = ports.extracts.rebuild(&self.source);

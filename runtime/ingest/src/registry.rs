@@ -127,6 +127,19 @@ impl LiveRuns {
         registry.working(&run.source)
     }
 
+    /// Takes a run whose source is free, past those that wait; the source is at it from now on.
+    pub(crate) fn take_over(&self, live: &Arc<Live>) -> Result<(), IngestError> {
+        let run = live.run();
+        let mut registry = lock(&self.registry);
+        if registry.closed {
+            return Err(IngestError::Stopping);
+        }
+        registry.is_free(&run.source)?;
+        registry.live.insert(run.id, live.clone());
+        registry.active.insert(run.source, live.clone());
+        Ok(())
+    }
+
     /// Takes the next run whose source is free, which it is at from now on.
     pub(crate) fn next_ready(&self) -> Option<Arc<Live>> {
         let mut registry = lock(&self.registry);

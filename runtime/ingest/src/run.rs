@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::ports::{Ended, Job, Observer, Outcome};
 use domain::run::{Counts, Level};
-use domain::{Capabilities, Failure, Operation, RunState, Source, SourceName, Version};
+use domain::{Capabilities, Failure, RunState, Source, SourceName, Version};
 use jiff::Timestamp;
 
 use crate::error::IngestError;
@@ -154,7 +154,7 @@ fn attempt(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> (Counts, Resu
     (counts, result)
 }
 
-fn job(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> Result<Job, Failure> {
+pub(crate) fn job(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> Result<Job, Failure> {
     let Prepared {
         source,
         version,
@@ -176,13 +176,13 @@ fn job(ports: &Ports, live: &Arc<Live>, prepared: Prepared) -> Result<Job, Failu
             )));
         }
     }
-    let stage = match run.operation {
-        Operation::Sync => {
+    let stage = match run.operation.writes() {
+        true => {
             let mut stage = ports.extracts.stage(&source.name, run.id)?;
             stage.follow(&version.manifest.tables);
             Some(stage)
         }
-        Operation::Check | Operation::Discover => None,
+        false => None,
     };
     Ok(Job {
         run: run.id,

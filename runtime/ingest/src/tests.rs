@@ -20,16 +20,16 @@ use serde_json::json;
 use crate::{Ingest, IngestError, Ports};
 
 mod holding;
-mod publishing;
+pub(crate) mod publishing;
 mod queueing;
 mod scheduling;
 mod told;
 
 #[derive(Default)]
-struct Fake {
+pub(crate) struct Fake {
     source: Mutex<Option<Source>>,
     version: Mutex<Option<Version>>,
-    saved: Mutex<Vec<Run>>,
+    pub(crate) saved: Mutex<Vec<Run>>,
     log: Mutex<Vec<LogLine>>,
     rebuilt: Mutex<Vec<SourceName>>,
     reports: Mutex<Vec<SyncReport>>,
@@ -121,9 +121,9 @@ impl Executor for Script {
     }
 }
 
-struct Harness {
-    fake: Arc<Fake>,
-    ingest: Arc<Ingest>,
+pub(crate) struct Harness {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) ingest: Arc<Ingest>,
     end: Sender<Result<Outcome, Ended>>,
 }
 
@@ -136,7 +136,7 @@ fn manifest(egress: &str) -> Manifest {
     Manifest::parse(manifest.to_string().as_bytes()).unwrap()
 }
 
-fn set_up() -> Harness {
+pub(crate) fn set_up() -> Harness {
     let fake = Arc::new(Fake::default());
     let digest = Digest::of(b"component");
     *fake.version.lock().unwrap() = Some(Version {

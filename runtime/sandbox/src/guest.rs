@@ -2,14 +2,17 @@
 
 use std::pin::Pin;
 
+use domain::ports::Delivery;
 use domain::protocol::{End, Start};
 use domain::{Failure, Operation, TableInfo, TableName};
-use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::exports::sluice::connector::pull;
-use crate::bindings::sluice::connector::types;
+use crate::bindings::receiver::ReceiverPre;
+use crate::bindings::receiver::exports::sluice::connector::receive;
+use crate::bindings::sluice::connector::{http, types};
 use crate::bindings::{Source, SourcePre};
 use crate::budget::Budget;
 use crate::link::{Broken, Link};
@@ -29,6 +32,23 @@ pub(crate) enum Stopped {
     Failed(Failure),
     /// The broker is gone.
     Broken(Broken),
+}
+
+/// What a component is asked to do.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) start: Start,
+    /// Only in `receive`.
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+impl From<Start> for Task {
+    fn from(start: Start) -> Self {
+        Self {
+            start,
+            deliveries: Vec::new(),
+        }
+    }
 }
 
 /// What belongs to a running component: the state behind its host functions.
@@ -54,20 +74,22 @@ impl WasiView for Guest {
 type Entered<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<End, Failure>>> + 'a>>;
 
 /// Instantiates a component of one version of the connector interface and calls what is asked for.
-type Enter = for<'a> fn(&'a mut Store<Guest>, &'a Component, &'a Start) -> Entered<'a>;
+type Enter = for<'a> fn(&'a mut Store<Guest>, &'a Component, Task) -> Entered<'a>;
 
 /// A later version of the interface stands beside this one.
-const WORLDS: &[(&str, Enter)] = &[("0.1.0", |store, component, start| {
-    Box::pin(source(store, component, start))
+const WORLDS: &[(&str, Enter)] = &[("0.1.0", |store, component, task| {
+    Box::pin(enter(store, component, task))
 })];
 
 /// Instantiates a component and calls what is asked for. `load` is what loads it, once it is known that it can be run.
 pub(crate) async fn run(
     link: &Link,
     engine: &Engine,
-    start: Start,
+    task: Task,
     load: impl FnOnce(&Engine) -> Result<Component, Failure>,
 ) -> Result<End, Stopped> {
+    let start = &task.start;
+    let wall_seconds = start.wall_seconds;
     let Some((_, enter)) = WORLDS.iter().find(|(version, _)| *version == start.wit) else {
         let message = format!(
             "this host does not speak version {} of the connector interface",
@@ -77,13 +99,13 @@ pub(crate) async fn run(
     };
     let component = load(engine).map_err(Stopped::Failed)?;
     let lines = Lines::new(link.clone());
-    let mut store = store(engine, link, &lines, &start);
-    let result = enter(&mut store, &component, &start).await;
+    let mut store = store(engine, link, &lines, start);
+    let result = enter(&mut store, &component, task).await;
     lines.finish();
     match result {
         Ok(Ok(end)) => Ok(end),
         Ok(Err(failure)) => Err(Stopped::Failed(verdict::returned(failure))),
-        Err(error) => Err(verdict::trapped(error, store.data(), start.wall_seconds)),
+        Err(error) => Err(verdict::trapped(error, store.data(), wall_seconds)),
     }
 }
 
@@ -126,7 +148,18 @@ pub(crate) fn store(engine: &Engine, link: &Link, lines: &Lines, start: &Start) 
     store
 }
 
-/// The world `source` of version 0.1.0.
+/// The worlds of version 0.1.0.
+async fn enter(
+    store: &mut Store<Guest>,
+    component: &Component,
+    task: Task,
+) -> wasmtime::Result<Result<End, Failure>> {
+    match task.start.operation {
+        Operation::Receive => receiver(store, component, task.deliveries).await,
+        _ => source(store, component, &task.start).await,
+    }
+}
+
 async fn source(
     store: &mut Store<Guest>,
     component: &Component,
@@ -148,19 +181,50 @@ async fn source(
             let tables: Vec<String> = start.tables.iter().map(ToString::to_string).collect();
             done(pull.call_sync(store, &tables).await?)
         }
+        Operation::Receive => Err(Failure::bug("deliveries go to another world")),
     })
+}
+
+async fn receiver(
+    store: &mut Store<Guest>,
+    component: &Component,
+    deliveries: Vec<Delivery>,
+) -> wasmtime::Result<Result<End, Failure>> {
+    let linked = pre(component)
+        .and_then(ReceiverPre::new)
+        .map_err(verdict::not_instantiated)?;
+    let receiver = linked
+        .instantiate_async(&mut *store)
+        .await
+        .map_err(verdict::not_instantiated)?;
+    let deliveries: Vec<_> = deliveries.into_iter().map(delivery).collect();
+    let handled = receiver.sluice_connector_receive();
+    Ok(done(handled.call_handle(store, &deliveries).await?))
+}
+
+fn delivery(delivery: Delivery) -> receive::Delivery {
+    let lines = delivery.headers.into_iter();
+    receive::Delivery {
+        id: delivery.id,
+        headers: lines
+            .map(|(name, value)| http::Header { name, value })
+            .collect(),
+        body: delivery.body,
+    }
 }
 
 /// A component with its host functions: all of an instance that is the same for each.
 pub(crate) fn linked(component: &Component) -> wasmtime::Result<SourcePre<Guest>> {
+    pre(component)
+        .and_then(SourcePre::new)
+        .map_err(verdict::not_instantiated)
+}
+
+fn pre(component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker = Linker::new(component.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Source::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-    let linked = linker
-        .instantiate_pre(component)
-        .and_then(SourcePre::new)
-        .map_err(verdict::not_instantiated)?;
-    Ok(linked)
+    linker.instantiate_pre(component)
 }
 
 fn done(result: Result<(), types::Failure>) -> Result<End, Failure> {

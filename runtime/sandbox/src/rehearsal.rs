@@ -86,7 +86,7 @@ impl Unwalled {
             return Err(failed("only a run has a component"));
         };
         let component = self.component.clone();
-        let run = guest::run(&link, &self.engine, start, |_| Ok(component));
+        let run = guest::run(&link, &self.engine, start.into(), |_| Ok(component));
         runner::conclude(&link, runtime.block_on(run)).map_err(failed)
     }
 }

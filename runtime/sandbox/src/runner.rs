@@ -16,6 +16,8 @@ use wasmtime::component::Component;
 use crate::link::{Broken, Link};
 use crate::{compile, confine, engine, guest, rehearsal};
 
+mod warm;
+
 /// Why the process could not do its work. Goes to standard error, which the broker keeps.
 #[derive(Debug, Error)]
 enum RunnerError {
@@ -86,7 +88,7 @@ impl Runner {
     fn serve(&self) -> Result<(), RunnerError> {
         match self.link.receive().map_err(Broken::from)?.message {
             ToRunner::Compile => Ok(compile::serve(&self.link, &self.engine)?),
-            ToRunner::Run(start) => Ok(run(&self.link, &self.engine, &self.runtime, start)?),
+            ToRunner::Run(start) => Ok(warm::serve(self, start)?),
             other => Err(Broken::Order(format!("{other:?} is not a job")).into()),
         }
     }
@@ -121,17 +123,6 @@ impl Runner {
         let component = guest::load_last_code(&self.engine).map_err(|error| failed(&error))?;
         Ok((start, component))
     }
-}
-
-fn run(link: &Link, engine: &Engine, runtime: &Runtime, start: Start) -> Result<(), Broken> {
-    if let Err(error) = confine::limit_run(start.memory_bytes, start.cpu_seconds) {
-        let failure = Failure::bug(format!("the runner cannot limit itself: {error}"));
-        return Ok(link.send(&FromRunner::End(End::Failed(failure)), &[])?);
-    }
-    conclude(
-        link,
-        runtime.block_on(guest::run(link, engine, start, guest::load_last_code)),
-    )
 }
 
 /// Tells the broker how the component ended.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::SourceName;
-use ingest::Ingest;
+use ingest::{Ingest, Receiving};
 use warehouse::{Catalog, State, Warehouse};
 
 use crate::api::health::Checkup;
@@ -18,6 +18,7 @@ use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
+use crate::hooks::{self, Paces};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
 use crate::recordings;
@@ -33,6 +34,10 @@ pub(crate) struct App {
     pub(crate) warehouse: Warehouse,
     /// Starts runs and knows those that are under way.
     pub(crate) ingest: Arc<Ingest>,
+    /// Takes deliveries of webhooks, and makes rows of them.
+    pub(crate) receiving: Arc<Receiving>,
+    /// How many of them a source takes.
+    pub(crate) paces: Paces,
     /// Connector files.
     pub(crate) components: Arc<ComponentStore>,
     /// Compares their versions, and moves sources that are the host's to move.
@@ -78,6 +83,7 @@ impl App {
 
     /// Takes a removed source's tables out of sight, and its files away.
     pub(crate) fn remove_extract(&self, source: &SourceName) -> ApiResult<()> {
+        self.receiving.forget(source).map_err(hooks::refused)?;
         self.warehouse.extracts.remove(source)?;
         recordings::forget(self.warehouse.paths.root(), source).map_err(ApiError::internal)?;
         let rebuilt = self.warehouse.orchestrator.rebuild_source(source);

@@ -22,6 +22,7 @@ mod schema;
 mod secret;
 mod show;
 mod values;
+mod webhooks;
 mod yaml;
 
 use std::io::Read as _;
@@ -42,6 +43,7 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
 pub(crate) use values::Origin;
+pub(crate) use webhooks::Webhooks;
 
 use interpolate::Lookup;
 use problem::{At, Problem};
@@ -63,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     pub(crate) runs: Runs,
     pub(crate) alerts: Alerts,
+    pub(crate) webhooks: Webhooks,
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
@@ -90,6 +93,7 @@ impl Default for Config {
             storage: Storage::default(),
             runs: Runs::default(),
             alerts: Alerts::default(),
+            webhooks: Webhooks::default(),
             egress: Egress::default(),
             sandbox: Sandbox::default(),
             queries: Queries::default(),

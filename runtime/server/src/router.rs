@@ -1,6 +1,7 @@
 //! The whole URL map, and what stands around it.
 
 mod desk;
+mod hooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -204,7 +205,10 @@ fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
 }
 
 /// All routes of the API, and the document that describes them.
-pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) {
+pub(crate) fn api(
+    http: &config::Http,
+    webhooks: &config::Webhooks,
+) -> (Router<AppState>, serde_json::Value) {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, http.request_timeout());
     let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
@@ -213,11 +217,13 @@ pub(crate) fn api(http: &config::Http) -> (Router<AppState>, serde_json::Value) 
                 .merge(access_routes())
                 .merge(knowledge_routes())
                 .merge(desk::routes())
+                .merge(hooks::inbox())
                 // Refuses by the length that is declared, before anything is read.
                 .layer(RequestBodyLimitLayer::new(MAX_JSON))
                 .layer(timeout),
         )
         .merge(slow_routes(http.max_upload_bytes()))
+        .merge(hooks::deliveries(webhooks.max_body_bytes).layer(timeout))
         .split_for_parts();
     if let Some(components) = document.components.as_mut() {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
@@ -302,7 +308,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_summary_a_tag_and_an_error() {
-        let (_, document) = api(&config::Http::default());
+        let (_, document) = api(&config::Http::default(), &config::Webhooks::default());
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() > 15, "{}", paths.len());
         for (path, item) in paths {
@@ -318,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_rule_and_every_rule_is_a_route() {
-        let (_, document) = api(&config::Http::default());
+        let (_, document) = api(&config::Http::default(), &config::Webhooks::default());
         let mut described: Vec<(String, String)> = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys() {
@@ -345,8 +351,8 @@ mod tests {
     }
 
     #[test]
-    fn only_health_version_and_ways_to_sign_in_are_open() {
-        let (_, document) = api(&config::Http::default());
+    fn only_health_version_webhooks_and_ways_to_sign_in_are_open() {
+        let (_, document) = api(&config::Http::default(), &config::Webhooks::default());
         assert_eq!(document["security"], serde_json::json!([{"bearer": []}]));
         let mut open = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -358,12 +364,14 @@ mod tests {
         }
         open.retain(|path| !path.starts_with("/auth/"));
         open.sort();
-        assert_eq!(open, ["/api/health", "/api/version"]);
+        // A webhook's sender proves itself by its signature.
+        let hook = "/api/hooks/{source}";
+        assert_eq!(open, ["/api/health", hook, "/api/version"]);
     }
 
     #[test]
     fn every_reference_of_the_document_has_its_schema() {
-        let (_, document) = api(&config::Http::default());
+        let (_, document) = api(&config::Http::default(), &config::Webhooks::default());
         let text = document.to_string();
         for rest in text.split("\"#/components/schemas/").skip(1) {
             let name = rest.split('"').next().unwrap();
@@ -376,7 +384,7 @@ mod tests {
 
     #[test]
     fn the_reference_page_shows_every_operation() {
-        let (_, document) = api(&config::Http::default());
+        let (_, document) = api(&config::Http::default(), &config::Webhooks::default());
         let pages = web::Pages::new(&document).unwrap();
         for path in document["paths"].as_object().unwrap().keys() {
             let shown = path.replace('/', "&#x2f;");

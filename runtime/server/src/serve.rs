@@ -15,7 +15,7 @@ use broker::{Broker, BrokerConfig, KeyOrigin};
 
 use domain::SourceName;
 use domain::agenda::SystemClock;
-use ingest::{Ingest, Ports};
+use ingest::{Ingest, Ports, Receiving};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,7 @@ use crate::config::{Alerts, Config};
 use crate::control;
 use crate::credentials::{CredentialStore, Keys};
 use crate::error::chain;
+use crate::hooks::Paces;
 use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
 use crate::oidc::Oidc;
@@ -99,7 +100,10 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     };
     let ingest = Ingest::new(ports, config.runs.rules(&config.alerts));
     ingest.given_up(&given_up);
-    let (api, document) = router::api(&config.http);
+    let idle = config.runs.receiver_idle();
+    let receiving = config.webhooks.receiving(warehouse.paths.root(), idle);
+    let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
+    let (api, document) = router::api(&config.http, &config.webhooks);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
     let signin = {
         // Mail is sent on the runtime.
@@ -109,6 +113,8 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
+        receiving,
+        paces: Paces::new(config.webhooks.deliveries_per_minute),
         config,
         directory,
         signin,
@@ -233,6 +239,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let _ = app.url.set(url.clone());
     first::announce(app)?;
     let comparing = comparisons::start(app).map_err(failed)?;
+    app.receiving.start();
     let webhook = webhook(&app.config.alerts)?;
     let mut chores = JoinSet::new();
     chores.spawn(housekeeping::keep(app.clone()));
@@ -257,10 +264,12 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     chores.abort_all();
     tracing::info!("stopping: no new requests, runs are cancelled");
     let _ = stop.send(());
-    let ingest = app.ingest.clone();
+    let (ingest, receiving) = (app.ingest.clone(), app.receiving.clone());
     app.comparisons.close();
     let runs = tokio::task::spawn_blocking(move || {
+        receiving.stop();
         ingest.shutdown();
+        receiving.close();
         // It was told to end; that it panicked is in the log.
         comparing.map(std::thread::JoinHandle::join)
     });

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use domain::ports::Component;
 use domain::protocol::{Call, End, FromRunner, write_frame};
-use domain::{Capabilities, Digest, FailureKind, RunId, Secret, SlotName, SourceName, TableName};
+use domain::{
+    Capabilities, Digest, FailureKind, Operation, RunId, Secret, SlotName, SourceName, TableName,
+};
 use domain::{TableSpec, WriteMode};
 use tokio::runtime::Runtime;
 
@@ -19,19 +21,19 @@ use crate::BrokerConfig;
 use crate::testing::stage::Lines;
 use crate::testing::{Heard, heard};
 
-const READY: FromRunner = FromRunner::Ready {
+pub(super) const READY: FromRunner = FromRunner::Ready {
     missing: Vec::new(),
 };
 
 /// A broker whose runner is a script. `$frames` in it is a file with these frames.
-struct Scene {
-    folder: tempfile::TempDir,
+pub(super) struct Scene {
+    pub(super) folder: tempfile::TempDir,
     runtime: Runtime,
-    broker: Broker,
+    pub(super) broker: Broker,
 }
 
 impl Scene {
-    fn new(script: &str, frames: &[FromRunner]) -> Self {
+    pub(super) fn new(script: &str, frames: &[FromRunner]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut bytes = Vec::new();
         for frame in frames {
@@ -58,7 +60,7 @@ impl Scene {
         }
     }
 
-    fn job(&self, operation: Operation, heard: &Arc<Heard>) -> Job {
+    pub(super) fn job(&self, operation: Operation, heard: &Arc<Heard>) -> Job {
         Job {
             keeper: Arc::new(crate::testing::Kept::default()),
             run: RunId::generate(),

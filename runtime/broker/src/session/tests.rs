@@ -120,6 +120,7 @@ impl Scene {
                 random_seed: [7; 32],
                 clock_from: None,
             },
+            deliveries: Vec::new(),
             required_walls: self.required_walls.clone(),
             requests: Requests::new(egress, runtime().handle().clone()),
             cursors: CursorBook::new(self.cursors.clone()),

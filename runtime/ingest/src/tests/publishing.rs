@@ -49,7 +49,7 @@ impl Extracts for Open {
     }
 }
 
-struct NoRows;
+pub(crate) struct NoRows;
 
 impl Stage for NoRows {
     fn open_table(&mut self, _: &domain::TableSpec) -> Result<(), Failure> {

@@ -70,6 +70,10 @@ pub(crate) async fn start_run(
 ) -> ApiResult<(StatusCode, Json<Run>)> {
     let start = body.map(|Json(start)| start).unwrap_or_default();
     let operation = start.operation.unwrap_or(Operation::Sync);
+    if operation == Operation::Receive {
+        let detail = "A delivery starts a run of `receive` itself: POST it to /api/hooks/{source}";
+        return Err(ApiError::invalid("operation-invalid", detail));
+    }
     let tables = start.tables.unwrap_or_default();
     let run = blocking(move || {
         sources::find_runnable(&app, &by, &name)?;

@@ -31,6 +31,8 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/health", PUBLIC),
     ("GET", "/api/health/detailed", DATA),
     ("GET", "/api/version", PUBLIC),
+    // A sender proves itself by its signature.
+    ("POST", "/api/hooks/{source}", PUBLIC),
     // Also for the token of `http.metrics_token`.
     ("GET", "/metrics", ADMIN),
     ("POST", "/auth/bootstrap", PUBLIC),
@@ -202,6 +204,9 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("POST", "/api/sources/{name}/refresh", ADMIN),
     ("POST", "/api/sources/{name}/reset-cursor", ADMIN),
     ("GET", "/api/sources/{name}/schema-history", RUNS),
+    ("GET", "/api/sources/{name}/inbox", ADMIN),
+    ("POST", "/api/sources/{name}/inbox/{id}/retry", ADMIN),
+    ("DELETE", "/api/sources/{name}/inbox/{id}", ADMIN),
     ("POST", "/api/sources/{name}/runs", RUNS),
     ("GET", "/api/runs", RUNS),
     ("GET", "/api/runs/{id}", RUNS),

@@ -1,6 +1,7 @@
 //! `sluice source`: shows what a source asks for before it is granted.
 
 mod credential;
+mod inbox;
 mod moving;
 mod policy;
 mod reading;
@@ -41,6 +42,8 @@ pub(super) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Show the webhooks that wait and those that were set aside; try one again or drop it
+    Inbox(inbox::Inbox),
     /// Show or decide when a source moves to newer versions, and what is recorded of it
     Policy(policy::Policy),
     /// Show or decide when a source runs by itself
@@ -91,6 +94,7 @@ pub(super) async fn source(command: Command) -> CliResult<()> {
             say(format!("Source `{name}` is removed, with its data."));
             Ok(())
         }
+        Command::Inbox(asked) => inbox::inbox(asked).await,
         Command::Policy(asked) => policy::policy(asked).await,
         Command::Schedule(asked) => schedule::schedule(asked).await,
         Command::Moving(command) => moving::moving(command).await,

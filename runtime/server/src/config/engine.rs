@@ -47,6 +47,9 @@ pub(crate) struct Runs {
     /// By how many seconds at most scheduled runs are late, so that not all begin in one moment.
     #[schemars(range(max = 86_400))]
     pub(crate) jitter_seconds: u32,
+    /// Seconds that the runner of a source stays ready for the next webhook.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) receiver_idle_seconds: u64,
     /// Recordings to keep of each source's syncs, without credentials, to try new versions on; 0 for none. A source's
     /// own policy goes before.
     #[schemars(range(max = 100))]
@@ -148,6 +151,7 @@ impl Default for Runs {
             retry_seconds: 60,
             time_zone: "UTC".into(),
             jitter_seconds: 30,
+            receiver_idle_seconds: 60,
             keep_recordings: 0,
             recordings_bytes: 1 << 30,
             user_agent: None,
@@ -201,6 +205,10 @@ impl Default for Log {
 }
 
 impl Runs {
+    pub(crate) fn receiver_idle(&self) -> Duration {
+        Duration::from_secs(self.receiver_idle_seconds)
+    }
+
     pub(crate) fn recordings(&self) -> Caps {
         Caps {
             of_source: self.keep_recordings,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use domain::ports::Cursors;
+use domain::ports::{Cursors, INBOX};
 use domain::{Failure, QueryMode, RunId, SourceName, TableName};
 
 use super::contents::Contents;
@@ -87,7 +87,9 @@ fn chosen(
         .iter()
         .filter(|entry| entry.query_mode == QueryMode::Local);
     let mut all: Vec<_> = local.map(|entry| entry.name.folded()).collect();
-    all.extend(contents.cursors.keys().cloned());
+    // Deliveries that are rows already are not there any more to be taken again.
+    let of_tables = contents.cursors.keys().filter(|name| *name != INBOX);
+    all.extend(of_tables.cloned());
     all.sort();
     all.dedup();
     if let Some(unknown) = tables.iter().find(|table| !all.contains(&table.folded())) {
