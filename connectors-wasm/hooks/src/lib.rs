@@ -51,10 +51,7 @@ impl Connector for Hooks {
 impl Receiver for Hooks {
     fn receive(&self, deliveries: Vec<Delivery>) -> Result<(), Failure> {
         let rows = deliveries.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        let rows = Value::Array(rows).to_string();
-        Table::open(&self.spec())?
-            .append_json(rows.as_bytes())
-            .map(drop)
+        Table::open(&self.spec())?.append_json(&rows).map(drop)
     }
 }
 
