@@ -1,7 +1,10 @@
 //! The machine dies in the middle of a run: the last good extract is there when it comes back.
 
+mod damage;
+mod disk;
 mod kills;
 mod sources;
+mod time;
 
 use std::path::Path;
 use std::sync::Arc;

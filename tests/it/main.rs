@@ -26,6 +26,7 @@ mod metric_definitions;
 mod notifications;
 mod oidc;
 mod preferences;
+mod progress;
 mod rbac;
 mod registry;
 mod replay;

@@ -14,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use domain::ports::{Components, Credentials, Executor, Extracts, Store};
+use domain::series::Point;
 use domain::{Capabilities, Operation, Run, RunId, RunState, SourceName, TableInfo, TableName};
 use jiff::Timestamp;
 
@@ -127,6 +128,11 @@ impl Ingest {
     /// What a run does from now on; `None` when it is not under way.
     pub fn watch(&self, id: RunId) -> Option<Watch> {
         self.runs.get(id).map(|live| live.watch())
+    }
+
+    /// How a run that is under way went so far; `None` when it is not.
+    pub fn series(&self, id: RunId) -> Option<Vec<Point>> {
+        self.runs.get(id).map(|live| live.series())
     }
 
     /// Stores what a run that is under way has said so far, for whoever reads its log now.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::ports::{Observer, Store};
-use domain::run::{EgressRow, Level, LogLine, Progress, RunEvent};
+use domain::run::{Counts, EgressRow, Level, LogLine, Progress, RunEvent};
+use domain::series::{Point, Series};
 use domain::{Cancel, Run, RunId, RunState, SourceName, TableInfo};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -43,6 +44,8 @@ pub(crate) struct Live {
     store: Arc<dyn Store>,
     run: Mutex<Run>,
     progress: Mutex<Progress>,
+    began: Instant,
+    series: Mutex<Series>,
     pending: Mutex<Pending>,
     events: broadcast::Sender<RunEvent>,
     discovered: Mutex<Option<Vec<TableInfo>>>,
@@ -59,6 +62,8 @@ impl Live {
             store,
             run: Mutex::new(run),
             progress: Mutex::default(),
+            began: Instant::now(),
+            series: Mutex::default(),
             pending: Mutex::new(Pending {
                 lines: Vec::new(),
                 egress: Vec::new(),
@@ -87,13 +92,31 @@ impl Live {
         *lock(&self.discovered) = Some(tables);
     }
 
+    /// How it went so far.
+    pub(crate) fn series(&self) -> Vec<Point> {
+        lock(&self.series).points()
+    }
+
+    fn note(&self, counts: Counts) {
+        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        lock(&self.series).add(Point {
+            milliseconds,
+            counts,
+        });
+    }
+
     /// Changes the run, stores it, and tells who watches. Stored first: whoever sees here that a run
     /// has ended finds it ended everywhere.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Run)) {
         let mut run = self.run();
         change(&mut run);
         self.flush();
-        if let Err(failure) = self.store.save_run(&run) {
+        let mut stored = Ok(());
+        if run.state.is_final() {
+            self.note(run.counts);
+            stored = self.store.save_series(run.id, &self.series());
+        }
+        if let Err(failure) = stored.and_then(|()| self.store.save_run(&run)) {
             tracing::error!(run = %run.id, %failure, "the state of run {} could not be stored", run.id);
         }
         lock(&self.run).clone_from(&run);
@@ -165,6 +188,7 @@ impl Observer for Live {
     fn progress(&self, progress: &Progress) {
         lock(&self.progress).clone_from(progress);
         lock(&self.run).counts = progress.counts;
+        self.note(progress.counts);
         let _ = self.events.send(RunEvent::Progress {
             progress: progress.clone(),
         });

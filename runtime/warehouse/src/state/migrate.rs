@@ -60,6 +60,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 10,
         sql: include_str!("../../migrations/0010_schema_history.sql"),
     },
+    Migration {
+        number: 11,
+        sql: include_str!("../../migrations/0012_run_series.sql"),
+    },
 ];
 
 /// The schema that this server writes.

@@ -59,6 +59,8 @@ pub(super) const RULES: &[Rule] = &[
     refers("run_log", "run", "runs", "id"),
     Rule::Unique("egress", "number"),
     refers("egress", "run", "runs", "id"),
+    Rule::Unique("run_series", "run"),
+    refers("run_series", "run", "runs", "id"),
     Rule::Unique("users", "id"),
     Rule::Unique("users", "lower(email)"),
     Rule::Unique("tokens", "id"),
