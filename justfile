@@ -20,6 +20,10 @@ demo *ARGS: guests
 test *ARGS: guests examples
     @sh .ci/test.sh "$@"
 
+# kill a server so many times while sources of every write mode run, and all other faults
+faults KILLS="300": guests
+    SLUICE_KILLS={{ KILLS }} cargo nextest run --workspace faults:: --no-fail-fast
+
 # run the pure tests, in seconds
 test-fast:
     cargo test --package domain --package ingest

@@ -186,7 +186,7 @@ fn an_extract_that_is_damaged_is_left_out_and_the_others_are_served() {
     let told = shop
         .outcome("other")
         .replace(shop.data.to_str().unwrap(), "DATA");
-    insta::assert_snapshot!(told, @"failed (limit): the extract of `other` is damaged: cannot open `DATA/extracts/other/extract.duckdb`; put its folder back from a backup, or remove the folder and run again, which starts anew without cursors");
+    insta::assert_snapshot!(told, @"failed (limit): the extract of `other` is damaged: cannot open `DATA/extracts/other/extract.duckdb`; put its folder back from a backup, or bring all tables anew with `sluice run other --full-refresh`");
     std::fs::remove_dir_all(&extract).unwrap();
     assert_eq!(shop.outcome("other"), "succeeded");
     assert_eq!(shop.rows("SELECT a FROM other"), json!([[1]]));
@@ -203,7 +203,7 @@ fn a_table_whose_file_is_gone_is_left_out_and_the_others_are_served() {
     assert_eq!(shop.query("SELECT * FROM other").status, 400);
     let told = shop.outcome("other");
     assert!(
-        told.contains("is damaged") && told.contains("remove the folder"),
+        told.contains("is damaged") && told.contains("--full-refresh"),
         "{told}"
     );
     assert_eq!(shop.orders(), count(3));

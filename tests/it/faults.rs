@@ -1,5 +1,11 @@
 //! The machine dies in the middle of a run: the last good extract is there when it comes back.
 
+mod damage;
+mod disk;
+mod kills;
+mod sources;
+mod time;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -195,6 +201,7 @@ fn published(shop: &Shop, moment: &str) -> u64 {
     state
 }
 
+/// Whether this process is a runner, and not another one that has come to its number.
 fn is_runner(pid: u32) -> bool {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     command.windows(6).any(|part| part == b"runner")

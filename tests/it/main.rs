@@ -29,6 +29,7 @@ mod metric_definitions;
 mod notifications;
 mod oidc;
 mod preferences;
+mod progress;
 mod rbac;
 mod registry;
 mod replay;

@@ -1,6 +1,6 @@
 //! Write modes and cursors through the whole server: merged, begun anew, pinned and told about.
 
-use integration_tests::{App, Internet, outcome};
+use integration_tests::{App, Internet, outcome, shown};
 use serde_json::{Value, json};
 
 use crate::lifecycle::install;
@@ -125,4 +125,49 @@ fn many_small_files_are_put_together_while_the_rows_stay() {
     assert_eq!(app.rows(all), json!([[24, 24, 23]]));
     assert_eq!(outcome(&app.run("shop")), "succeeded");
     assert_eq!(app.rows(all), json!([[27, 27, 26]]));
+}
+
+#[test]
+fn an_admin_does_the_same_at_the_command_line() {
+    let shop = Shop::open("", json!({"rows": {"strict": false}}));
+    let cli = |arguments: &[&str]| {
+        let output = shop.app.cli().args(arguments).output().unwrap();
+        (output.status.success(), shown(&output))
+    };
+    shop.run(&json!([{"id": 1, "name": 7}]));
+    shop.run(&json!([{"id": 2, "name": "b"}]));
+    let (_, history) = cli(&["source", "schema-history", "shop", "--table", "rows"]);
+    for word in ["widened", "name", "BIGINT", "VARCHAR"] {
+        assert!(history.contains(word), "{word}: {history}");
+    }
+
+    let reset = ["source", "reset-cursor", "shop", "--table", "rows"];
+    let (done, told) = cli(&reset);
+    assert!(
+        done && told.contains("reads from the start: rows"),
+        "{told}"
+    );
+    assert!(cli(&reset).1.contains("has no cursor there"));
+    assert_eq!(shop.rows(), json!([[1, "7"], [2, "b"]]));
+
+    let page = json!([{"id": 3, "name": "c"}]).to_string();
+    shop.internet.page("/rows", "application/json", page);
+    let (done, told) = cli(&["run", "shop", "--full-refresh", "--table", "rows"]);
+    assert!(done, "{told}");
+    assert_eq!(shop.rows(), json!([[3, "c"]]));
+
+    let (done, told) = cli(&["run", "shop", "--full-refresh", "--table", "other"]);
+    assert!(!done && told.contains("has no table `other`"), "{told}");
+}
+
+#[test]
+fn what_differs_from_a_strict_table_is_told_at_the_command_line() {
+    let shop = Shop::open("", json!({"rows": {"strict": true}}));
+    shop.run(&json!([{"id": 1, "name": "a"}]));
+    let page = json!([{"id": 2, "name": "b", "more": true}]).to_string();
+    shop.internet.page("/rows", "application/json", page);
+    let output = shop.app.cli().args(["run", "shop"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("`more` (boolean) is new"), "{told}");
 }

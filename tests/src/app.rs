@@ -24,6 +24,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// More environment.
     pub environment: Vec<(String, String)>,
+    /// A program and its arguments that become the server, whose command line follows them.
+    pub through: Vec<String>,
 }
 
 /// A server that is running, claimed by its first admin. Dropping it kills it.
@@ -49,7 +51,7 @@ impl Deref for App {
 
 /// `sluice serve` on a free port.
 pub fn serve(data: &Path, options: &Options) -> Command {
-    let mut command = sluice();
+    let mut command = through(sluice(), &options.through);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data);
@@ -57,6 +59,22 @@ pub fn serve(data: &Path, options: &Options) -> Command {
         .args(&options.arguments)
         .envs(options.environment.iter().map(|(k, v)| (k, v)));
     command
+}
+
+/// A command as another program starts it.
+fn through(command: Command, program: &[String]) -> Command {
+    let Some((name, arguments)) = program.split_first() else {
+        return command;
+    };
+    let mut outer = Command::new(name);
+    outer.args(arguments).arg(command.get_program());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// The operating system's side of a server.
@@ -195,16 +213,18 @@ impl App {
         (self.client.url, self.code) = self.process.listens();
     }
 
+    /// Starts a server on the folder of one that was killed, and kills it after so long, wherever it is then.
+    pub fn start_and_die(&mut self, life: Duration) {
+        let process = Process::start(serve(&self.data, &self.options));
+        std::thread::sleep(life);
+        drop(process);
+    }
+
     /// Changes the state as no request can, while the server is down: makes it look as if time had gone by.
     #[track_caller]
     pub fn rewrite_state(&mut self, sql: &str) {
-        const RUN: &str = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])";
         assert!(self.stop().success());
-        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/py/bin/python");
-        let state = self.data.join("state/system.duckdb");
-        let mut command = Command::new(python);
-        let rewritten = command.args(["-c", RUN]).arg(state).arg(sql).status();
-        assert!(rewritten.expect("Python starts").success());
+        rewrite(&self.data.join("state/system.duckdb"), sql);
         self.restart();
     }
 
@@ -309,6 +329,16 @@ impl App {
         let pids = children.split_whitespace().flat_map(str::parse);
         pids.filter(|pid| !is_zombie(*pid)).collect()
     }
+}
+
+/// Runs SQL on a database that no server has open.
+#[track_caller]
+pub fn rewrite(database: &Path, sql: &str) {
+    const RUN: &str = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])";
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/py/bin/python");
+    let mut command = Command::new(python);
+    let rewritten = command.args(["-c", RUN]).arg(database).arg(sql).status();
+    assert!(rewritten.expect("Python starts").success());
 }
 
 /// Every server is searched for the credentials that were entered, when its test is done with it.

@@ -236,6 +236,11 @@ impl Internet {
         self.address.to_string()
     }
 
+    /// How many requests came so far.
+    pub fn asked(&self) -> u64 {
+        self.shared.seen.lock().expect("not poisoned").len() as u64
+    }
+
     /// The requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().expect("not poisoned").clone()

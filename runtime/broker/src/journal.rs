@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use domain::Failure;
 use domain::ports::Observer;
-use domain::run::{Counts, EgressRow, Level, Progress};
+use domain::run::{Counts, EgressRow, Level, Progress, percent};
+use tokio::time::Instant;
 
 use crate::redact::Redactor;
 
@@ -15,6 +16,8 @@ use crate::redact::Redactor;
 pub(crate) const MAX_LINE: usize = 4 << 10;
 /// Between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// A rate is not taken anew before so much time has gone by, since a short moment says little.
+const LEAST_MOMENT: Duration = Duration::from_millis(250);
 
 /// The run's voice; shared by its session, its requests and its supervisor.
 #[derive(Clone)]
@@ -28,11 +31,10 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// `bytes_in` and `requests` are counted apart, without the lock.
     progress: Progress,
-    told: Option<Progress>,
+    pace: Pace,
     log_left: u64,
     lines_left_out: u64,
 }
@@ -47,8 +49,10 @@ impl Journal {
     /// Speaks to `observer`; at most `log_bytes` of log.
     pub(crate) fn new(observer: Arc<dyn Observer>, redactor: Redactor, log_bytes: u64) -> Self {
         let state = State {
+            progress: Progress::default(),
+            pace: Pace::begin(),
             log_left: log_bytes,
-            ..State::default()
+            lines_left_out: 0,
         };
         Self(Arc::new(Inner {
             observer,
@@ -124,6 +128,7 @@ impl Journal {
         state.progress.message = message;
         state.progress.done = done;
         state.progress.total = total;
+        state.progress.percent = percent(done, total);
     }
 
     /// The counts so far.
@@ -131,39 +136,34 @@ impl Journal {
         self.progress().counts
     }
 
-    /// Tells the progress once a second where it changed, for as long as it is polled.
+    /// Tells the progress once a second, for as long as it is polled; also where nothing has changed, which is news to
+    /// whoever wonders whether the run still lives.
     pub(crate) async fn tell_progress(self) {
         let mut ticks = tokio::time::interval(PROGRESS_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.tell();
+            self.tell(Pace::lately);
         }
     }
 
-    /// Tells what was not told yet; at the end of the run.
+    /// Tells how it ended: what was left out, and the last progress.
     pub(crate) fn finish(&self) {
         let left_out = std::mem::take(&mut self.state().lines_left_out);
         if left_out > 0 {
             let message = format!("{left_out} lines left out: the run's log is full");
             self.0.observer.log(Level::Warn, &message);
         }
-        self.tell();
+        self.tell(Pace::of_all);
     }
 
-    fn tell(&self) {
-        let progress = self.progress();
-        let news = {
+    fn tell(&self, rate: impl FnOnce(&mut Pace, u64) -> u64) {
+        {
             let mut state = self.state();
-            let news = state.told.as_ref() != Some(&progress);
-            if news {
-                state.told = Some(progress.clone());
-            }
-            news
-        };
-        if news {
-            self.0.observer.progress(&progress);
+            let rows = state.progress.counts.rows;
+            state.progress.rate = rate(&mut state.pace, rows);
         }
+        self.0.observer.progress(&self.progress());
     }
 
     fn progress(&self) -> Progress {
@@ -176,6 +176,57 @@ impl Journal {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How fast rows come.
+struct Pace {
+    began: Instant,
+    seen: Instant,
+    rows: u64,
+    rate: f64,
+}
+
+impl Pace {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self {
+            began: now,
+            seen: now,
+            rows: 0,
+            rate: 0.0,
+        }
+    }
+
+    /// Rows a second of late: each second counts half of the one after it, so that pages which come in bursts do not
+    /// make the number jump.
+    fn lately(&mut self, rows: u64) -> u64 {
+        let passed = self.seen.elapsed();
+        if passed >= LEAST_MOMENT {
+            let new = per_second(rows.saturating_sub(self.rows), passed);
+            self.rate = (self.rate + new) / 2.0;
+            (self.seen, self.rows) = (Instant::now(), rows);
+        }
+        whole(self.rate)
+    }
+
+    /// Rows a second over the whole run.
+    fn of_all(&mut self, rows: u64) -> u64 {
+        whole(per_second(rows, self.began.elapsed()))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is for people")]
+fn per_second(rows: u64, passed: Duration) -> f64 {
+    rows as f64 / passed.as_secs_f64().max(0.001)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is for people, and never negative"
+)]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
 }
 
 /// Cut to `MAX_LINE`, without characters that a terminal would obey.
@@ -248,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_is_told_once_a_second_while_something_changes() {
+    async fn progress_is_told_once_a_second_whether_something_changes_or_not() {
         let (heard, journal) = journal(1 << 20);
         let telling = tokio::spawn(journal.clone().tell_progress());
         for _ in 0..100 {
@@ -257,9 +308,29 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
         telling.abort();
-        // At the start, after 1, 2 and 3 seconds, and then there is no news.
-        assert_eq!(heard.progress().len(), 4);
+        // At the start, and after each of 63 seconds.
+        assert!((63..=64).contains(&heard.progress().len()));
         journal.finish();
         assert_eq!(heard.progress().last().unwrap().counts.bytes_in, 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_follows_the_rows_and_is_in_the_end_that_of_the_whole_run() {
+        let (heard, journal) = journal(1 << 20);
+        let telling = tokio::spawn(journal.clone().tell_progress());
+        for second in 1..=10 {
+            journal.wrote(Some("orders"), (second * 500, 0));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let rate = heard.progress().last().unwrap().rate;
+        assert!((450..=550).contains(&rate), "{rate}");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let rate = heard.progress().last().unwrap().rate;
+        assert!(rate < 10, "nothing came for a while: {rate}");
+        telling.abort();
+        journal.report("half", 1, Some(2));
+        journal.finish();
+        let last = heard.progress().pop().unwrap();
+        assert_eq!((last.rate, last.percent), (250, Some(50)));
     }
 }

@@ -34,6 +34,7 @@ pub mod schedule;
 pub mod schema_change;
 pub mod scheme;
 pub mod secret;
+pub mod series;
 pub mod source;
 pub mod sql_ident;
 pub mod table;

@@ -21,6 +21,7 @@ use crate::names::{SlotName, SourceName, TableName};
 use crate::registry::{PublishedTable, SyncReport};
 use crate::run::{Counts, EgressRow, Level, LogLine, Operation, Progress, Run, RunId};
 use crate::secret::Secret;
+use crate::series::Point;
 use crate::source::Source;
 use crate::table::{Attachment, RemoteTable, TableInfo, TableSpec};
 use crate::table_rule::TableRules;
@@ -235,6 +236,11 @@ pub trait Store: Send + Sync {
     fn save_run(&self, run: &Run) -> Result<(), Failure>;
     /// Adds lines to a run's log.
     fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), Failure>;
+    /// Keeps how a run went, once it has ended. A store of which nobody asks that has nothing to do.
+    fn save_series(&self, _run: RunId, _points: &[Point]) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Adds rows to the egress audit.
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure>;
     /// Writes down how a sync ended for the tables of its source.

@@ -128,6 +128,17 @@ pub struct Progress {
     pub done: u64,
     /// Parts in all, where known.
     pub total: Option<u64>,
+    /// Hundredths that are done, where the parts in all are known.
+    pub percent: Option<u8>,
+    /// Rows a second: of late while it goes on, of all its time at its end.
+    pub rate: u64,
+}
+
+/// Hundredths of `total` that are done; more than all is all.
+pub fn percent(done: u64, total: Option<u64>) -> Option<u8> {
+    let total = u128::from(total.filter(|total| *total > 0)?);
+    let percent = u128::from(done).min(total) * 100 / total;
+    u8::try_from(percent).ok()
 }
 
 /// A run as it is kept.
@@ -232,4 +243,18 @@ pub enum RunEvent {
         /// What it said.
         line: LogLine,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_is_known_with_the_total_and_never_beyond_a_hundred() {
+        assert_eq!(percent(1, None), None);
+        assert_eq!(percent(0, Some(0)), None);
+        assert_eq!(percent(1, Some(3)), Some(33));
+        assert_eq!(percent(u64::MAX - 1, Some(u64::MAX)), Some(99));
+        assert_eq!(percent(5, Some(3)), Some(100));
+    }
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use domain::agenda::{Agendas, Backoff, Clock, Defaults};
 use domain::ports::{Components, Credentials, Executor, Extracts, Store};
+use domain::series::Point;
 use domain::{Capabilities, RunId, SourceName, TableInfo};
 use tokio::sync::Notify;
 
@@ -106,6 +107,11 @@ impl Ingest {
     /// What a run does from now on; `None` when it neither waits nor is under way.
     pub fn watch(&self, id: RunId) -> Option<Watch> {
         self.runs.get(id).map(|live| live.watch())
+    }
+
+    /// How a run that is under way went so far; `None` when it is not.
+    pub fn series(&self, id: RunId) -> Option<Vec<Point>> {
+        self.runs.get(id).map(|live| live.series())
     }
 
     /// Stores what a run that is under way has said so far, for whoever reads its log now.

@@ -1,11 +1,12 @@
 //! One run from its acceptance to its end, and who watches it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::ports::{Observer, Store};
-use domain::run::{EgressRow, Level, LogLine, Progress, RunEvent};
+use domain::run::{Counts, EgressRow, Level, LogLine, Progress, RunEvent};
+use domain::series::{Point, Series};
 use domain::{Cancel, Digest, Order, Run, RunState, TableInfo};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -41,6 +42,8 @@ pub(crate) struct Live {
     store: Arc<dyn Store>,
     run: Mutex<Run>,
     progress: Mutex<Progress>,
+    began: OnceLock<Instant>,
+    series: Mutex<Series>,
     pending: Mutex<Pending>,
     events: broadcast::Sender<RunEvent>,
     discovered: Mutex<Option<Vec<TableInfo>>>,
@@ -59,6 +62,8 @@ impl Live {
             store,
             run: Mutex::new(run),
             progress: Mutex::default(),
+            began: OnceLock::new(),
+            series: Mutex::default(),
             pending: Mutex::new(Pending {
                 lines: Vec::new(),
                 egress: Vec::new(),
@@ -111,13 +116,32 @@ impl Live {
         *lock(&self.discovered) = Some(tables);
     }
 
+    /// How it went so far.
+    pub(crate) fn series(&self) -> Vec<Point> {
+        lock(&self.series).points()
+    }
+
+    fn note(&self, counts: Counts) {
+        let since = self.began.get().map_or(Duration::ZERO, Instant::elapsed);
+        let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        lock(&self.series).add(Point {
+            milliseconds,
+            counts,
+        });
+    }
+
     /// Changes the run, stores it, and tells who watches. Stored first: whoever sees here that a run
     /// has ended finds it ended everywhere.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Run)) {
         let mut run = self.run();
         change(&mut run);
         self.flush();
-        if let Err(failure) = self.store.save_run(&run) {
+        let mut stored = Ok(());
+        if run.state.is_final() {
+            self.note(run.counts);
+            stored = self.store.save_series(run.id, &self.series());
+        }
+        if let Err(failure) = stored.and_then(|()| self.store.save_run(&run)) {
             tracing::error!(run = %run.id, %failure, "the state of run {} could not be stored", run.id);
         }
         lock(&self.run).clone_from(&run);
@@ -170,6 +194,8 @@ impl Live {
 
 impl Observer for Live {
     fn started(&self) {
+        // A second start does not happen; the first would stand.
+        let _ = self.began.set(Instant::now());
         self.update(|run| {
             run.state = RunState::Running;
             run.started_at = Some(Timestamp::now());
@@ -189,6 +215,7 @@ impl Observer for Live {
     fn progress(&self, progress: &Progress) {
         lock(&self.progress).clone_from(progress);
         lock(&self.run).counts = progress.counts;
+        self.note(progress.counts);
         let _ = self.events.send(RunEvent::Progress {
             progress: progress.clone(),
         });

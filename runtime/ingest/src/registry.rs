@@ -283,6 +283,9 @@ mod tests {
         fn record_sync(&self, _: &domain::SyncReport) -> Result<(), Failure> {
             Ok(())
         }
+        fn save_series(&self, _: RunId, _: &[domain::series::Point]) -> Result<(), Failure> {
+            Ok(())
+        }
     }
 
     fn queued(witness: &Arc<Witness>) -> Arc<Live> {

@@ -101,6 +101,7 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::cancel_run))
         .routes(routes!(runs::get_run_log))
         .routes(routes!(runs::get_run_egress))
+        .routes(routes!(runs::get_run_series))
         .routes(routes!(sync::trigger_sync))
         .routes(routes!(sync::get_manifest))
         .routes(routes!(catalog::list_tables))

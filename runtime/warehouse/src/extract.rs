@@ -36,7 +36,7 @@ pub use contents::TableFile;
 pub(crate) use contents::{Contents, Entry, ExtractError, view};
 pub(crate) use gc::{Pin, Pins};
 pub(crate) use publish::{remove_database, sync_folder};
-pub use verify::Verified;
+pub use verify::{Verified, published_sources, verify_beside};
 
 /// The extracts of all sources. Shared by its clones.
 #[derive(Debug, Clone)]
@@ -130,8 +130,8 @@ impl ports::Extracts for Extracts {
 /// The failure for an extract whose files are not what was published.
 fn damaged_extract(source: &SourceName, error: &ExtractError) -> Failure {
     Failure::limit(format!(
-        "the extract of `{source}` is damaged: {error}; put its folder back from a backup, or remove \
-         the folder and run again, which starts anew without cursors"
+        "the extract of `{source}` is damaged: {error}; put its folder back from a backup, or bring all tables \
+         anew with `sluice run {source} --full-refresh`"
     ))
 }
 
@@ -147,6 +147,9 @@ pub(crate) fn disk_failure(path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("the disk is full: cannot write `{path}`; free some space and run again")
         }
+        io::ErrorKind::FileTooLarge => format!(
+            "cannot write `{path}`: it becomes larger than this server may write; raise the limit (`ulimit -f`)"
+        ),
         _ => format!("cannot write `{path}`: {error}"),
     })
 }

@@ -14,7 +14,9 @@ pub mod state;
 pub mod warehouse;
 
 pub use catalog::{Catalog, CatalogColumn, CatalogTable};
-pub use extract::{Extracts, TableFile, Verified, has_small_files};
+pub use extract::{
+    Extracts, TableFile, Verified, has_small_files, published_sources, verify_beside,
+};
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};

@@ -29,6 +29,7 @@ mod publishers;
 mod registry;
 mod row;
 mod runs;
+mod series;
 mod sources;
 mod tokens;
 mod upkeep;
@@ -41,6 +42,7 @@ use std::sync::{Mutex, PoisonError};
 use domain::connector::Version;
 use domain::ports::Store;
 use domain::run::{EgressRow, LogLine};
+use domain::series::Point;
 use domain::{Digest, Failure, Run, RunId, Source, SourceName, SyncReport};
 use duckdb::Connection;
 
@@ -201,6 +203,10 @@ impl Store for State {
 
     fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), Failure> {
         Ok(Self::append_log(self, run, lines)?)
+    }
+
+    fn save_series(&self, run: RunId, points: &[Point]) -> Result<(), Failure> {
+        Ok(Self::save_series(self, run, points)?)
     }
 
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {

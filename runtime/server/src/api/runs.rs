@@ -5,6 +5,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use domain::agenda::Trigger;
 use domain::run::{EgressRow, LogLine};
+use domain::series::Point;
 use domain::{Operation, Run, RunId, SourceName, TableInfo, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -191,6 +192,35 @@ pub(crate) async fn get_run_log(
         app.ingest.write_down(run.id);
         let lines = app.state().log(run.id, MAX_LINES)?;
         Ok(Json(Log { lines }))
+    })
+    .await
+}
+
+/// How a run went.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SeriesView {
+    /// What it had counted at moments from its beginning to now, or to its end; 120 at most.
+    #[schema(value_type = Vec<shapes::series::Point>)]
+    points: Vec<Point>,
+}
+
+/// Shows how a run went, as points for a plot.
+#[utoipa::path(get, path = "/api/runs/{id}/series", tag = "runs",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, body = SeriesView), (status = 404)))]
+pub(crate) async fn get_run_series(
+    by: By,
+    app: AppState,
+    Path(id): Path<RunId>,
+) -> ApiResult<Json<SeriesView>> {
+    blocking(move || {
+        let live = app.ingest.series(id);
+        let run = find(&app, &by, id)?;
+        let points = match live {
+            Some(points) => points,
+            None => app.state().series(run.id)?,
+        };
+        Ok(Json(SeriesView { points }))
     })
     .await
 }

@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "only the schemas of these types are used")]
 
 use serde_json::Value;
+pub(crate) mod series;
 pub(crate) mod upkeep;
 
 use utoipa::ToSchema;
@@ -313,6 +314,7 @@ mod tests {
         alike::<SlotBinding>(binding);
         alike::<Failure>(failure);
         alike::<Counts>(domain::run::Counts::default());
+        alike::<series::Point>(domain::series::Point::default());
         alike::<Capabilities>(domain::Capabilities {
             egress: vec![HostRule::parse("a.org").unwrap()],
             limits_asked: Some(limits),

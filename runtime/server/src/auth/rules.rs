@@ -214,6 +214,7 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/runs/{id}/log", RUNS),
     ("GET", "/api/runs/{id}/egress", RUNS),
     ("GET", "/api/runs/{id}/events", RUNS),
+    ("GET", "/api/runs/{id}/series", RUNS),
     ("POST", "/api/sync/trigger", RUNS),
     ("GET", "/api/sync/manifest", DATA),
     ("GET", "/api/catalog/tables", DATA),

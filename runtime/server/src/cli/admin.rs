@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod keys;
 mod place;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Restore(backup::Restore),
     /// Read all of the state and say what is wrong with it
     Check,
+    /// Compare the published files with the receipts that were taken when they were written
+    Verify(verify::Verify),
     /// Let an admin in who is locked out: makes a link to set a password
     BreakGlass(keys::Who),
     /// Seal all credentials with a new master key
@@ -52,6 +55,7 @@ pub(super) async fn admin(admin: Admin) -> CliResult<ExitCode> {
     match admin.command {
         // Never through a server: that one has to be stopped.
         Command::Restore(restore) => backup::restore(&admin.data_dir, &restore),
+        Command::Verify(verify) => verify::verify(&admin.data_dir, verify),
         Command::Backup(request) => backup::back_up(&Place::find(&admin.data_dir)?, request).await,
         Command::Check => check(&Place::find(&admin.data_dir)?).await,
         Command::BreakGlass(who) => keys::break_glass(&Place::find(&admin.data_dir)?, who).await,

@@ -37,6 +37,9 @@ pub(super) struct Run {
     /// Bring the tables anew: read them from the start and replace all rows, whatever their write mode
     #[arg(long, conflicts_with_all = ["check", "discover"])]
     full_refresh: bool,
+    /// Print the run as JSON at its end, and nothing else
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -75,13 +78,16 @@ pub(super) async fn run(run: Run) -> CliResult<ExitCode> {
     let body = json!({"operation": operation, "tables": run.tables});
     let started = client.post(&path, &body).await?;
     let id = text(&started, "id").to_owned();
-    let ended = follow(&client, &id).await?;
+    let ended = follow(&client, &id, run.json).await?;
+    if run.json {
+        return Ok(told_in_json(&ended));
+    }
     report(&ended)
 }
 
 /// Shows a run's events until it has ended; Ctrl-C cancels it.
-async fn follow(client: &Client, id: &str) -> CliResult<Value> {
-    let watcher = Watcher::new();
+async fn follow(client: &Client, id: &str, quiet: bool) -> CliResult<Value> {
+    let watcher = Watcher::new(quiet);
     let mut cancelled = false;
     for _ in 0..MAX_STREAMS {
         let stream = read_events(client, id, &watcher);
@@ -130,6 +136,14 @@ async fn read_events(client: &Client, id: &str, watcher: &Watcher) -> CliResult<
         }
     }
     Ok(())
+}
+
+fn told_in_json(run: &Value) -> ExitCode {
+    say(run.to_string());
+    match text(run, "state") {
+        "succeeded" => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn report(run: &Value) -> CliResult<ExitCode> {

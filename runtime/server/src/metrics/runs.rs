@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::ports::Store;
 use domain::run::{EgressRow, LogLine};
+use domain::series::Point;
 use domain::{Digest, Failure, Run, RunId, Source, SourceName, SyncReport, Version};
 
 use super::Metrics;
@@ -39,6 +40,10 @@ impl Store for CountedStore {
 
     fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), Failure> {
         self.store.append_log(run, lines)
+    }
+
+    fn save_series(&self, run: RunId, points: &[Point]) -> Result<(), Failure> {
+        self.store.save_series(run, points)
     }
 
     fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), Failure> {

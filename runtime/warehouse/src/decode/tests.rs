@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod bodies;
+mod decisions;
 
 #[derive(Default)]
 struct Rows(Vec<RecordBatch>);

@@ -10,7 +10,7 @@ use domain::ports::Cursors;
 use domain::{Failure, QueryMode, RunId, SourceName, TableName};
 use jiff::Timestamp;
 
-use super::contents::{AttachRow, Contents, Entry, TableFile};
+use super::contents::{AttachRow, Contents, Entry, ExtractError, TableFile};
 use super::gc::{self, Pins};
 use super::settle::Settled;
 use super::split::NewFile;
@@ -173,12 +173,25 @@ impl<'a> Publish<'a> {
     pub(super) fn build(&self, contents: &Contents) -> Result<PathBuf, Failure> {
         let path = self.folder.join(format!(".extract-{}.duckdb", self.run));
         remove_database(&path).map_err(|error| disk_failure(&path, &error))?;
-        contents
-            .write(self.folder, &path)
-            .map_err(|error| extract_failure(self.source, &error))?;
-        let made_durable = File::open(&path).and_then(|file| file.sync_all());
-        made_durable.map_err(|error| disk_failure(&path, &error))?;
-        Ok(path)
+        let written = contents.write(self.folder, &path);
+        let written = written.map_err(|error| self.unwritten(&path, &error));
+        let durable = written.and_then(|()| {
+            let synced = File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(|error| disk_failure(&path, &error))
+        });
+        if durable.is_err() {
+            // A half one takes space where there may be none. What cannot go now goes at the next start.
+            drop(remove_database(&path));
+        }
+        durable.map(|()| path)
+    }
+
+    /// DuckDB has no kinds of errors, only words, which for a full disk are those of the C library.
+    fn unwritten(&self, path: &Path, error: &ExtractError) -> Failure {
+        if error.to_string().contains("No space left on device") {
+            return disk_failure(path, &io::ErrorKind::StorageFull.into());
+        }
+        extract_failure(self.source, error)
     }
 
     /// The commit.

@@ -9,12 +9,16 @@ use domain::{Failure, QueryMode, RunId, SourceName, TableName};
 
 use super::contents::Contents;
 use super::publish::Publish;
-use super::{Extracts, damaged_extract};
+use super::{Extracts, damaged_extract, disk_failure};
+
+/// What a damaged `extract.duckdb` is called afterwards.
+const DAMAGED: &str = "extract.duckdb.damaged";
 
 impl Extracts {
     /// Lets the next run bring tables anew, all where none is named: it finds no cursor, and its first
     /// publish of a table takes the place of all rows. Until then the rows stay. This holds across crashes
-    /// and failed runs, table by table. Returns the tables.
+    /// and failed runs, table by table. Where all are brought anew, the extract may be damaged. Returns the
+    /// tables that are known.
     ///
     /// # Errors
     /// `config` when a table is not there, `limit` when the extract cannot be read or written.
@@ -23,6 +27,9 @@ impl Extracts {
         source: &SourceName,
         tables: &[TableName],
     ) -> Result<Vec<String>, Failure> {
+        if tables.is_empty() && self.set_aside_damaged(source)? {
+            return Ok(Vec::new());
+        }
         self.amend(source, |contents| {
             let chosen = chosen(contents, source, tables)?;
             contents.anew.extend(chosen.iter().cloned());
@@ -45,6 +52,21 @@ impl Extracts {
             chosen.retain(|table| contents.cursors.remove(table).is_some());
             Ok(chosen)
         })
+    }
+
+    /// Whether the extract cannot be read; it is then moved out of the way of a publish that needs nothing of it, and
+    /// kept for whoever wants to save something. What was read of it before is served until that publish.
+    fn set_aside_damaged(&self, source: &SourceName) -> Result<bool, Failure> {
+        let lock = self.0.lock(source);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.0.paths.extract(source);
+        let Err(error) = Contents::read(&folder) else {
+            return Ok(false);
+        };
+        let (from, to) = (folder.join("extract.duckdb"), folder.join(DAMAGED));
+        std::fs::rename(&from, &to).map_err(|error| disk_failure(&from, &error))?;
+        tracing::warn!(%source, kept = %to.display(), %error, "set a damaged extract aside");
+        Ok(true)
     }
 
     /// Publishes an extract with a change that leaves its files alone.

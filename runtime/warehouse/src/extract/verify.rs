@@ -1,14 +1,15 @@
-//! Compares published files with their receipts.
+//! Compares published files with their receipts, also beside a server that publishes meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::{Digest, Failure, SourceName};
 use sha2::{Digest as _, Sha256};
 
 use super::contents::{Contents, TableFile};
 use super::damaged_extract;
+use crate::paths::Paths;
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,45 @@ pub struct Verified {
     pub bytes: u64,
     /// One line for each file that is not what was written, or has no receipt.
     pub problems: Vec<String>,
+    /// The files, as the extract names them.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Looks that often at an extract that changes while its files are read.
+const ATTEMPTS: usize = 5;
+
+/// Compares the files of a source with their receipts without holding the data folder: a server may serve it, and
+/// publish meanwhile.
+///
+/// # Errors
+/// `config` when the source has published nothing, `limit` when its extract cannot be read.
+pub fn verify_beside(paths: &Paths, source: &SourceName) -> Result<Verified, Failure> {
+    let folder = paths.extract(source);
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let verified = verify(&folder, source)?;
+        // A file that is missing may only have been replaced since the extract was read.
+        if verified.problems.is_empty() || last.as_ref() == Some(&verified) {
+            return Ok(verified);
+        }
+        last = Some(verified);
+    }
+    Ok(last.unwrap_or_default())
+}
+
+/// The sources that have a folder among the extracts, sorted.
+///
+/// # Errors
+/// When the folder of the extracts cannot be read.
+pub fn published_sources(paths: &Paths) -> io::Result<Vec<SourceName>> {
+    let names = std::fs::read_dir(paths.extracts())?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<_>>>()?;
+    let mut sources: Vec<_> = names
+        .iter()
+        .filter_map(|name| SourceName::parse(name.to_str()?).ok())
+        .collect();
+    sources.sort();
+    Ok(sources)
 }
 
 pub(super) fn verify(folder: &Path, source: &SourceName) -> Result<Verified, Failure> {
@@ -33,6 +73,7 @@ pub(super) fn verify(folder: &Path, source: &SourceName) -> Result<Verified, Fai
         for file in &entry.files {
             verified.files += 1;
             verified.bytes += file.size_bytes;
+            verified.paths.push(file.path.clone());
             if let Some(problem) = compare(file) {
                 verified.problems.push(format!(
                     "table `{}`: `{}` {problem}",

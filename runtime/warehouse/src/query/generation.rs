@@ -57,6 +57,7 @@ impl Generation {
         catalog: &Catalog,
         scope: &Scope,
         pins: &Arc<Pins>,
+        choice: Choice,
     ) -> Result<Self, QueryError> {
         let local = |table: &&Arc<CatalogTable>| table.query_mode == QueryMode::Local;
         let granted: Vec<_> = catalog
@@ -64,6 +65,7 @@ impl Generation {
             .iter()
             .filter(|table| scope.covers(table.name.as_str()))
             .filter(local)
+            .filter(|table| choice == Choice::Everything || is_whole(table))
             .collect();
         let files: Vec<PathBuf> = granted
             .iter()
@@ -97,6 +99,23 @@ impl Generation {
             reason: error.to_string(),
         })
     }
+}
+
+/// Which of the granted tables a generation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Everything,
+    /// Those whose files are all there: where somebody has removed one, the others are still served.
+    Whole,
+}
+
+fn is_whole(table: &CatalogTable) -> bool {
+    let missing = table.files.iter().find(|file| !file.path.exists());
+    if let Some(file) = missing {
+        let (source, path) = (&table.source, file.path.display());
+        tracing::warn!(%source, table = %table.name, %path, "a table is left out of queries: a file of it is gone");
+    }
+    missing.is_none()
 }
 
 /// Views first, then the lock: it cannot be opened again.
@@ -159,16 +178,20 @@ impl Generations {
         // A catalog that is replaced while its generation is built has its files removed at worst;
         // the next one then has them.
         let mut attempts = 3;
+        let mut choice = Choice::Everything;
         loop {
             let catalog = self.orchestrator.catalog();
             if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
                 return Ok(Arc::clone(generation));
             }
             self.builds.fetch_add(1, Ordering::Relaxed);
-            match Generation::build(&self.scratch, &catalog, scope, &self.pins) {
+            match Generation::build(&self.scratch, &catalog, scope, &self.pins, choice) {
                 Ok(generation) => return Ok(Arc::clone(held.insert(Arc::new(generation)))),
                 Err(error) if attempts == 0 => return Err(error),
                 Err(_) => attempts -= 1,
+            }
+            if attempts == 0 {
+                choice = Choice::Whole;
             }
         }
     }

@@ -64,6 +64,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 11,
         sql: include_str!("../../migrations/0011_agendas.sql"),
     },
+    Migration {
+        number: 12,
+        sql: include_str!("../../migrations/0012_run_series.sql"),
+    },
 ];
 
 /// The schema that this server writes.

@@ -17,6 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Watcher {
     /// `None` where nobody sees a line change.
     bar: Option<ProgressBar>,
+    quiet: bool,
     /// What was printed last, so that no line comes twice.
     last: RefCell<String>,
     /// The run, once an event told its end.
@@ -24,14 +25,17 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+    /// A quiet one only waits for the end.
+    pub(super) fn new(quiet: bool) -> Self {
+        let shown = !quiet && std::io::stderr().is_terminal();
+        let bar = shown.then(|| {
             let bar = ProgressBar::new_spinner().with_style(spinner());
             bar.enable_steady_tick(TICK);
             bar
         });
         Self {
             bar,
+            quiet,
             last: RefCell::default(),
             ended: RefCell::default(),
         }
@@ -58,6 +62,7 @@ impl Watcher {
     pub(super) fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
+            None if self.quiet => {}
             None => remark(line),
         }
     }
@@ -107,7 +112,7 @@ impl Watcher {
 
     fn once(&self, line: String) {
         let mut last = self.last.borrow_mut();
-        if *last != line {
+        if *last != line && !self.quiet {
             remark(&line);
             *last = line;
         }
@@ -119,9 +124,16 @@ fn describe(progress: &Value) -> String {
     let count = |key: &str| progress[key].as_u64().unwrap_or_default();
     let mut parts = vec![
         counted(count("rows"), "row"),
-        bytes(count("bytes_in")),
+        format!("{} in", bytes(count("bytes_in"))),
+        format!("{} out", bytes(count("bytes_out"))),
         counted(count("requests"), "request"),
     ];
+    if let Some(percent) = progress["percent"].as_u64() {
+        parts.insert(0, format!("{percent} %"));
+    }
+    if count("rate") > 0 {
+        parts.push(format!("{}/s", counted(count("rate"), "row")));
+    }
     parts.extend(
         ["table", "message"]
             .map(|key| plain(text(progress, key)).replace('\n', " "))
@@ -151,10 +163,11 @@ mod tests {
     #[test]
     fn progress_is_told_in_a_line() {
         let progress = json!({"rows": 12_000, "bytes_in": 2048, "requests": 3, "table": "orders",
-            "message": "page 3\nof 5", "done": 3, "total": 5});
+            "message": "page 3\nof 5", "done": 3, "total": 5, "percent": 60, "rate": 1_500,
+            "bytes_out": 1024});
         assert_eq!(
             describe(&progress),
-            "12,000 rows · 2 KiB · 3 requests · orders · page 3 of 5"
+            "60 % · 12,000 rows · 2 KiB in · 1 KiB out · 3 requests · 1,500 rows/s · orders · page 3 of 5"
         );
     }
 

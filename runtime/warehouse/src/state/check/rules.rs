@@ -68,6 +68,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Unique("orders", "run"),
     refers("orders", "run", "runs", "id"),
     Rule::Unique("alerts", "id"),
+    Rule::Unique("run_series", "run"),
+    refers("run_series", "run", "runs", "id"),
     Rule::Unique("users", "id"),
     Rule::Unique("users", "lower(email)"),
     Rule::Unique("tokens", "id"),
