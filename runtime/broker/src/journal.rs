@@ -215,16 +215,10 @@ impl Pace {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate is for people")]
 fn per_second(rows: u64, passed: Duration) -> f64 {
     rows as f64 / passed.as_secs_f64().max(0.001)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate is for people, and never negative"
-)]
 fn whole(rate: f64) -> u64 {
     rate.round() as u64
 }

@@ -55,7 +55,7 @@ pub(super) async fn admin(admin: Admin) -> CliResult<ExitCode> {
     match admin.command {
         // Never through a server: that one has to be stopped.
         Command::Restore(restore) => backup::restore(&admin.data_dir, &restore),
-        Command::Verify(verify) => verify::verify(&admin.data_dir, verify),
+        Command::Verify(verify) => verify::verify(&admin.data_dir, &verify),
         Command::Backup(request) => backup::back_up(&Place::find(&admin.data_dir)?, request).await,
         Command::Check => check(&Place::find(&admin.data_dir)?).await,
         Command::BreakGlass(who) => keys::break_glass(&Place::find(&admin.data_dir)?, who).await,

@@ -15,10 +15,10 @@ pub(super) struct Verify {
     sources: Vec<String>,
 }
 
-pub(super) fn verify(data_dir: &Path, verify: Verify) -> CliResult<ExitCode> {
+pub(super) fn verify(data_dir: &Path, verify: &Verify) -> CliResult<ExitCode> {
     let paths = Paths::new(data_dir).map_err(|error| CliError::advised(&error))?;
     let mut sound = true;
-    for source in sources(&paths, verify.sources)? {
+    for source in sources(&paths, &verify.sources)? {
         sound &= one(&paths, &source);
     }
     Ok(match sound {
@@ -27,7 +27,7 @@ pub(super) fn verify(data_dir: &Path, verify: Verify) -> CliResult<ExitCode> {
     })
 }
 
-fn sources(paths: &Paths, named: Vec<String>) -> CliResult<Vec<SourceName>> {
+fn sources(paths: &Paths, named: &[String]) -> CliResult<Vec<SourceName>> {
     if named.is_empty() {
         return published_sources(paths).map_err(|error| {
             let folder = paths.extracts();
