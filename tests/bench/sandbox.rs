@@ -54,8 +54,8 @@ pub fn bench(scale: Scale) -> Report {
         method: METHOD,
         rows,
         notes: vec![
-            "No production path keeps a runner warm yet: receivers, for which it is meant, are a draft. The first line is what \
-             such a runner would pay for each batch."
+            "The first line is what a receiver's warm runner pays for each batch of webhooks, beside the frames of their \
+             deliveries and the publish."
                 .into(),
             "A runner spends most of its start in the dynamic loader, on the library of DuckDB, which the one binary needs and a \
              runner does not. The rest of a cold run is mostly the state, which writes down durably that the run is wanted before \
