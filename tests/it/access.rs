@@ -56,6 +56,7 @@ fn every_route_needs_a_token_but_the_public_ones() {
     insta::assert_snapshot!(public.into_iter().collect::<Vec<_>>().join("\n"), @r"
     GET /api/health
     GET /api/version
+    POST /api/hooks/{source}
     POST /auth/bootstrap
     POST /auth/email/send-link
     POST /auth/email/verify

@@ -155,7 +155,7 @@ fn a_configuration_file_that_is_wrong() {
     --- stdout
     --- stderr
     error: the configuration cannot be used:
-    DATA/sluice.yaml:1:1: there is no key `lisen`; there is `config_version`, `http`, `auth`, `mail`, `storage`, `runs`, `alerts`, `egress`, `sandbox`, `queries`, `credentials`, `audit` and `log`
+    DATA/sluice.yaml:1:1: there is no key `lisen`; there is `config_version`, `http`, `auth`, `mail`, `storage`, `runs`, `alerts`, `webhooks`, `egress`, `sandbox`, `queries`, `credentials`, `audit` and `log`
     hint: config/instance.yaml.example shows every key with its default; `sluice config check` tells what is wrong without starting anything
     ");
     std::fs::remove_file(&file).unwrap();
@@ -270,7 +270,7 @@ fn what_does_not_exist_is_said() {
     assert_eq!(added(&shop, "s", "files", &settings), "201");
     insta::assert_snapshot!(added(&shop, "s", "files", &settings), @"409 there is already a source `s`");
     insta::assert_snapshot!(shop.post("/api/sources/nothing/runs", &json!({})).detail(), @"404 there is no source `nothing`; `sluice source list` shows what there is");
-    insta::assert_snapshot!(shop.post("/api/sources/s/runs", &json!({"operation": "dance"})).detail(), @"422 Failed to deserialize the JSON body into the target type: operation: unknown variant `dance`, expected one of `check`, `discover`, `sync` at line 1 column 20");
+    insta::assert_snapshot!(shop.post("/api/sources/s/runs", &json!({"operation": "dance"})).detail(), @"422 Failed to deserialize the JSON body into the target type: operation: unknown variant `dance`, expected one of `check`, `discover`, `sync`, `receive` at line 1 column 20");
     insta::assert_snapshot!(shop.delete("/api/sources/nothing").detail(), @"404 there is no source `nothing`; `sluice source list` shows what there is");
     let nothing = shop.post("/api/sync/trigger", &json!(["nothing"])).ok();
     assert_eq!(nothing["runs"], json!([]));

@@ -50,7 +50,7 @@ fn using_up_time_memory_stack_or_log_ends_the_run() {
         Case::new(
             "rows without an end",
             json!({"behaviour": "endless_rows"}),
-            "failed (limit): the run wrote more rows than its limit `rows` of 100000",
+            "failed (limit): the run wrote 110000 rows, more than its limit `rows` of 100000",
         ),
     ]);
 }

@@ -90,7 +90,7 @@ fn an_admin_may_lower_every_limit_below_what_a_connector_asks_for() {
     failed (limit): the connector needs more than its 16 MiB of memory
     failed (limit): the connector ran for more than its 1 seconds
     failed (limit): the runner was killed by the operating system: it used more than 1 s of processor time, or memory ran out
-    failed (limit): the run wrote more rows than its limit `rows` of 5000
+    failed (limit): the run wrote 10000 rows, more than its limit `rows` of 5000
     failed (limit): the run wrote more bytes than its limit `bytes_out` of 100
     ");
 }
@@ -121,7 +121,7 @@ fn a_flood_of_log_lines_is_cut() {
 #[test]
 fn rows_without_end_are_cut() {
     let app = hostile(&json!({"rows": 10_000}));
-    insta::assert_snapshot!(outcome(&behaves(&app, "endless_rows")), @"failed (limit): the run wrote more rows than its limit `rows` of 10000");
+    insta::assert_snapshot!(outcome(&behaves(&app, "endless_rows")), @"failed (limit): the run wrote 20000 rows, more than its limit `rows` of 10000");
     assert_eq!(app.get("/api/catalog/tables").ok()["count"], 0);
 }
 
@@ -155,7 +155,7 @@ fn lies_and_calls_out_of_order_are_told_as_bugs() {
         outcome(&run)
     };
     insta::assert_snapshot!(as_operation("source_0", "discover"), @"failed (bug): `../../etc/passwd` is not a valid table name: use a letter or underscore, then letters, digits and underscores, at most 64");
-    insta::assert_snapshot!(as_operation("source_1", "check"), @"failed (bug): tables, cursors and checkpoints can be written in `sync` only");
+    insta::assert_snapshot!(as_operation("source_1", "check"), @"failed (bug): tables, cursors and checkpoints can be written in `sync` only, tables and cursors in `receive` too");
     assert_eq!(app.get("/api/catalog/tables").ok()["count"], 0);
 }
 

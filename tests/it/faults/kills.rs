@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use domain::SourceName;
 use integration_tests::{App, Internet, outcome, until};
-use serde_json::json;
 use warehouse::{Paths, verify_beside};
 
 use super::is_runner;
@@ -192,23 +191,19 @@ impl Lane {
         }
     }
 
-    /// Starts a run, and gives its id. A source may be held for a moment: a server that starts puts small files together.
+    /// Starts a run, and gives its id.
     fn begin(&self, kind: &Kind) -> String {
-        let path = format!("/api/sources/{}/runs", kind.name);
-        let mut run = None;
-        until("a run starts", || {
-            let answer = self.app.post(&path, &json!({}));
-            let started = (answer.status != 409).then(|| answer.ok());
-            run = started.and_then(|started| started["id"].as_str().map(str::to_owned));
-            run.is_some()
-        });
-        run.expect("just started")
+        self.app.start(kind.name)
     }
 
     fn examine(&mut self, what: &str, left: &Left) {
         until("the runners of the dead server are gone", || {
             !left.runners.iter().any(|pid| is_runner(*pid))
         });
+        // What was accepted and had not begun goes on.
+        for (_, run) in &left.runs {
+            self.app.wait(run);
+        }
         let stages = stages(&self.app.data);
         let stale: Vec<_> = left.stages.intersection(&stages).collect();
         assert!(stale.is_empty(), "{what}: {stale:?} are left");
