@@ -117,8 +117,10 @@ impl World {
     }
 }
 
+type Spoil = fn(&Path);
+
 /// What can become of a file, and how.
-const SPOILT: [(&str, fn(&Path)); 5] = [
+const SPOILT: [(&str, Spoil); 5] = [
     ("empty", |file| cut(file, |_| 0)),
     ("cut off", |file| cut(file, |length| length / 2)),
     ("a few bytes short", |file| cut(file, |length| length - 7)),

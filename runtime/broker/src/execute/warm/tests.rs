@@ -62,7 +62,7 @@ fn two_batches_are_taken_by_one_process_and_each_is_published() {
     for position in ["1", "2"] {
         let cursors = [("@inbox".to_owned(), position.as_bytes().to_vec())];
         let stage = batch(&scene, &mut warm, |job| {
-            job.cursors = cursors.clone().into()
+            job.cursors = cursors.clone().into();
         });
         assert_eq!(stage.0.lock().unwrap().published, [cursors.into()]);
     }
@@ -78,7 +78,7 @@ fn other_settings_grants_credentials_or_versions_begin_with_a_new_process() {
     let mut warm = Warm::new(&scene.broker);
     batch(&scene, &mut warm, |_| ());
     batch(&scene, &mut warm, |job| {
-        job.settings = serde_json::json!({"a": 1})
+        job.settings = serde_json::json!({"a": 1});
     });
     assert_eq!(started(&scene), 2);
     batch(&scene, &mut warm, |job| job.capabilities.limits.rows = 7);
@@ -90,7 +90,7 @@ fn other_settings_grants_credentials_or_versions_begin_with_a_new_process() {
     assert_eq!(started(&scene), 4);
     fs::write(scene.folder.path().join("component"), "newer").unwrap();
     batch(&scene, &mut warm, |job| {
-        job.component.compiled_digest = Digest::of(b"newer")
+        job.component.compiled_digest = Digest::of(b"newer");
     });
     assert_eq!(started(&scene), 5);
 }
