@@ -166,6 +166,29 @@ pub struct Run {
     pub failure: Option<Failure>,
 }
 
+impl Run {
+    /// A run that is accepted now and has not begun.
+    pub fn queued(
+        source: SourceName,
+        version: Digest,
+        operation: Operation,
+        queued_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: RunId::generate(),
+            source,
+            version,
+            operation,
+            state: RunState::Queued,
+            queued_at,
+            started_at: None,
+            finished_at: None,
+            counts: Counts::default(),
+            failure: None,
+        }
+    }
+}
+
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

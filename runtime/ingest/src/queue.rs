@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::agenda::Standing;
 use domain::ports::{Ended, Observer as _};
 use domain::run::{Counts, Level};
-use domain::{Failure, Operation, Order, Run, RunId, RunState, SourceName, TableName};
+use domain::{Failure, Operation, Order, Run, RunId, SourceName, TableName};
 
 use crate::error::IngestError;
 use crate::live::{Live, lock};
@@ -50,19 +50,13 @@ impl Ingest {
         standing: Option<&Standing>,
     ) -> Result<Run, IngestError> {
         let prepared = run::prepare(&self.ports, source)?;
-        let run = Run {
-            id: RunId::generate(),
+        let run = Run::queued(
             // As it was added: a name that differs in case is the same source.
-            source: prepared.source.name,
-            version: prepared.version.digest,
-            operation: order.operation,
-            state: RunState::Queued,
-            queued_at: self.ports.clock.now(),
-            started_at: None,
-            finished_at: None,
-            counts: Counts::default(),
-            failure: None,
-        };
+            prepared.source.name,
+            prepared.version.digest,
+            order.operation,
+            self.ports.clock.now(),
+        );
         let accepted = self.write_down_order(run, order, standing)?;
         self.dispatch();
         Ok(accepted)

@@ -289,18 +289,12 @@ mod tests {
     }
 
     fn queued(witness: &Arc<Witness>) -> Arc<Live> {
-        let run = Run {
-            id: RunId::generate(),
-            source: SourceName::parse("shop").unwrap(),
-            version: Digest::of(b""),
-            operation: Operation::Discover,
-            state: RunState::Queued,
-            queued_at: Timestamp::now(),
-            started_at: None,
-            finished_at: None,
-            counts: Default::default(),
-            failure: None,
-        };
+        let run = Run::queued(
+            SourceName::parse("shop").unwrap(),
+            Digest::of(b""),
+            Operation::Discover,
+            Timestamp::now(),
+        );
         let order = Order::of_person(run.operation, Vec::new());
         Arc::new(Live::new(run, order, witness.clone()))
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use domain::ports::{Cursors, Delivery, Ended, INBOX, Observer as _, Outcome, Receiver};
 use domain::run::{Counts, Level};
-use domain::{Failure, Operation, Order, Run, RunId, RunState, SourceName};
-use jiff::Timestamp;
+use domain::{Failure, Operation, Order, Run, RunId, SourceName};
 
 use crate::inbox::Record;
 use crate::live::Live;
@@ -71,18 +70,12 @@ fn register(
 ) -> Result<(Arc<Live>, Prepared), IngestError> {
     let ports = &ingest.ports;
     let version = run::prepare(ports, source)?.version.digest;
-    let queued = Run {
-        id: RunId::generate(),
-        source: source.clone(),
+    let queued = Run::queued(
+        source.clone(),
         version,
-        operation: Operation::Receive,
-        state: RunState::Queued,
-        queued_at: Timestamp::now(),
-        started_at: None,
-        finished_at: None,
-        counts: Counts::default(),
-        failure: None,
-    };
+        Operation::Receive,
+        ports.clock.now(),
+    );
     let order = Order::of_person(Operation::Receive, Vec::new());
     let live = Arc::new(Live::new(queued.clone(), order, ports.store.clone()));
     ingest.runs.take_over(&live)?;

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use domain::ports::{Cursors, Ended, Extracts, INBOX, Job, Outcome, Published, Receiver, Stage};
+use domain::ports::{Cursors, Ended, Extracts, INBOX, Job, Outcome, Receiver, Stage};
 use domain::run::Counts;
 use domain::{Operation, PublishedTable, RunId};
 
 use super::*;
 use crate::Ports;
+use crate::tests::publishing::NoRows;
 use crate::tests::{Harness, set_up};
 
 /// What was published: bodies, with the cursor of that moment.
@@ -23,51 +24,16 @@ struct Page(Arc<Books>);
 
 impl Extracts for Page {
     fn stage(&self, _: &SourceName, _: RunId) -> Result<Box<dyn Stage>, Failure> {
-        Ok(Box::new(Passing(self.0.clone())))
+        let books = self.0.clone();
+        Ok(Box::new(NoRows::seen_by(move |cursors| {
+            books.cursors.lock().unwrap().extend(cursors.clone());
+        })))
     }
     fn cursors(&self, _: &SourceName) -> Result<Cursors, Failure> {
         Ok(self.0.cursors.lock().unwrap().clone())
     }
     fn rebuild(&self, _: &SourceName) -> Result<Vec<PublishedTable>, Failure> {
         Ok(Vec::new())
-    }
-}
-
-/// A stage without rows, whose publish is seen.
-struct Passing(Arc<Books>);
-
-impl Stage for Passing {
-    fn open_table(&mut self, _: &domain::TableSpec) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn append_body(
-        &mut self,
-        _: &domain::TableName,
-        _: &domain::format::BodyFormat,
-        _: Box<dyn std::io::Read + Send>,
-    ) -> Result<domain::format::Appended, Failure> {
-        Ok(Default::default())
-    }
-    fn append_json(&mut self, _: &domain::TableName, _: &[u8]) -> Result<u64, Failure> {
-        Ok(0)
-    }
-    fn append_arrow(&mut self, _: &domain::TableName, _: &[u8]) -> Result<u64, Failure> {
-        Ok(0)
-    }
-    fn attach(&mut self, _: &domain::table::Attachment) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn expose(&mut self, _: &domain::table::RemoteTable) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn limit_rows(&mut self, _: u64) {}
-    fn limit_bytes(&mut self, _: u64) {}
-    fn written(&self) -> (u64, u64) {
-        (0, 0)
-    }
-    fn publish(&mut self, cursors: &Cursors) -> Result<Published, Failure> {
-        self.0.cursors.lock().unwrap().extend(cursors.clone());
-        Ok(Published::default())
     }
 }
 

@@ -6,14 +6,14 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use domain::SourceName;
-use ingest::{Head, Standing, Taken};
+use ingest::{Head, ReceiveError, Standing, Taken};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::sources::{find, on};
-use crate::app::{AppState, blocking};
+use crate::app::{App, AppState, blocking};
 use crate::auth::By;
 use crate::error::ApiResult;
 use crate::hooks;
@@ -129,13 +129,8 @@ pub(crate) async fn retry_letter(
     app: AppState,
     Path((name, id)): Path<(SourceName, u64)>,
 ) -> ApiResult<StatusCode> {
-    blocking(move || {
-        let source = find(&app, &name)?;
-        let retried = app.receiving.retry(&source.name, id);
-        retried.map_err(hooks::refused)?;
-        let entry = by.entry_with("inbox.retry", on(&source.name), json!({"letter": id}));
-        app.state().audit(&entry)?;
-        Ok(StatusCode::NO_CONTENT)
+    on_letter(by, app, (name, id), "inbox.retry", move |app, source| {
+        app.receiving.retry(source, id)
     })
     .await
 }
@@ -149,11 +144,24 @@ pub(crate) async fn drop_letter(
     app: AppState,
     Path((name, id)): Path<(SourceName, u64)>,
 ) -> ApiResult<StatusCode> {
+    on_letter(by, app, (name, id), "inbox.drop", move |app, source| {
+        app.receiving.drop_letter(source, id)
+    })
+    .await
+}
+
+/// Does something with a dead letter, and writes down who did.
+async fn on_letter(
+    by: By,
+    app: AppState,
+    (name, id): (SourceName, u64),
+    action: &'static str,
+    work: impl FnOnce(&App, &SourceName) -> Result<(), ReceiveError> + Send + 'static,
+) -> ApiResult<StatusCode> {
     blocking(move || {
         let source = find(&app, &name)?;
-        let dropped = app.receiving.drop_letter(&source.name, id);
-        dropped.map_err(hooks::refused)?;
-        let entry = by.entry_with("inbox.drop", on(&source.name), json!({"letter": id}));
+        work(&app, &source.name).map_err(hooks::refused)?;
+        let entry = by.entry_with(action, on(&source.name), json!({"letter": id}));
         app.state().audit(&entry)?;
         Ok(StatusCode::NO_CONTENT)
     })

@@ -139,6 +139,8 @@ pub(super) struct Intake {
     table: String,
     here: Option<Box<Rows>>,
     behind: Option<JoinHandle<Decoded>>,
+    /// What went wrong behind: from then on nothing is taken or published any more.
+    failed: Option<Failure>,
     /// The buffer of a document that was decoded, for the next one.
     spare: Vec<u8>,
 }
@@ -153,6 +155,7 @@ impl Intake {
                 tally,
             })),
             behind: None,
+            failed: None,
             spare: Vec::new(),
         }
     }
@@ -162,18 +165,25 @@ impl Intake {
         std::mem::take(&mut self.spare)
     }
 
-    /// The rows, once nothing is decoded behind any more. Fails with what went wrong there.
+    /// The rows, once nothing is decoded behind any more. Fails with what went wrong there, however often it is asked.
     pub(super) fn rows(&mut self) -> Result<&mut Rows, Failure> {
-        if let Some(thread) = self.behind.take()
-            && let Ok(decoded) = thread.join()
-        {
-            self.here = Some(decoded.rows);
-            self.spare = decoded.text;
-            self.spare.clear();
-            decoded.result?;
+        self.settle();
+        if let Some(failure) = &self.failed {
+            return Err(failure.clone());
         }
-        let lost = || Failure::bug(format!("table `{}`: the decoder panicked", self.table));
-        self.here.as_deref_mut().ok_or_else(lost)
+        let rows = self.here.as_deref_mut();
+        rows.ok_or_else(|| lost(&self.table))
+    }
+
+    /// Waits for what is decoded behind.
+    fn settle(&mut self) {
+        let Some(Ok(decoded)) = self.behind.take().map(JoinHandle::join) else {
+            return;
+        };
+        self.here = Some(decoded.rows);
+        self.failed = decoded.result.err();
+        self.spare = decoded.text;
+        self.spare.clear();
     }
 
     /// Whether a document of this size should be decoded behind.
@@ -184,9 +194,7 @@ impl Intake {
     /// Begins to decode a document, after the one before is done.
     pub(super) fn decode_behind(&mut self, document: Surveyed) -> Result<(), Failure> {
         self.rows()?;
-        let Some(rows) = self.here.take() else {
-            return Ok(());
-        };
+        let rows = self.here.take().ok_or_else(|| lost(&self.table))?;
         let table = self.table.clone();
         let thread = std::thread::Builder::new().name("decode".to_owned());
         let thread = thread.spawn(move || decode(&table, rows, document));
@@ -196,6 +204,11 @@ impl Intake {
         self.behind = Some(thread);
         Ok(())
     }
+}
+
+/// Of a thread that did not give the rows back.
+fn lost(table: &str) -> Failure {
+    Failure::bug(format!("table `{table}`: the decoder panicked"))
 }
 
 fn decode(table: &str, mut rows: Box<Rows>, document: Surveyed) -> Decoded {

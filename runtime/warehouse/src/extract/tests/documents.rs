@@ -130,6 +130,7 @@ fn a_value_that_does_not_fit_fails_the_publish_and_leaves_what_was_there() {
     append(&mut *stage, page(0, |_| "1.5".into())).unwrap();
     let failure = stage.publish(&Cursors::new()).unwrap_err();
     assert!(failure.message.contains("row 1, column `id`"), "{failure}");
+    assert_eq!(stage.publish(&Cursors::new()), Err(failure), "nor later");
     assert_eq!(contents(&warehouse, "shop").entries[0].rows, RECORDS);
 }
 

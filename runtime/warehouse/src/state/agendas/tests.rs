@@ -10,18 +10,12 @@ use crate::state::sources::tests::source;
 use crate::state::tests::{entry, state};
 
 fn queued(source: &SourceName) -> Run {
-    Run {
-        id: RunId::generate(),
-        source: source.clone(),
-        version: domain::Digest::of(b"a"),
-        operation: Operation::Sync,
-        state: RunState::Queued,
-        queued_at: Timestamp::now(),
-        started_at: None,
-        finished_at: None,
-        counts: Default::default(),
-        failure: None,
-    }
+    Run::queued(
+        source.clone(),
+        domain::Digest::of(b"a"),
+        Operation::Sync,
+        Timestamp::now(),
+    )
 }
 
 fn by_schedule(attempt: u32) -> Order {
