@@ -1,3 +1,2 @@
--- Adds a row to the egress audit.
+-- Adds rows to the egress audit; their values follow.
 INSERT INTO egress (run, noted_at, decision, host, address, method, path, status, milliseconds)
-VALUES (?, make_timestamp_ns(?), ?, ?, ?, ?, ?, ?, ?)

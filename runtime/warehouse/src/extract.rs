@@ -13,6 +13,7 @@ mod layout;
 mod mark;
 mod publish;
 mod refresh;
+mod remembered;
 mod settle;
 mod split;
 mod stage;

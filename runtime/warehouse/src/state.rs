@@ -18,6 +18,7 @@ mod grants;
 mod groups;
 mod knowledge;
 mod links;
+mod many;
 mod marketplaces;
 mod metrics;
 mod migrate;

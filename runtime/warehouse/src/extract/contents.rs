@@ -11,6 +11,7 @@ use duckdb::{Connection, params};
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::remembered::{self, Identity};
 use crate::open::{Database, OpenError, Patience};
 
 /// Why an extract cannot be read or written.
@@ -85,28 +86,42 @@ impl Contents {
     /// Reads an extract; `None` where there is none.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, ExtractError> {
         let path = folder.join("extract.duckdb");
-        if !path.exists() {
+        let unreadable = |error: std::io::Error| ExtractError::Content(error.to_string());
+        let Some(identity) = Identity::of(&path).map_err(unreadable)? else {
+            remembered::forget(folder);
             return Ok(None);
+        };
+        if let Some(contents) = remembered::recall(folder, identity) {
+            return Ok(Some(contents));
         }
-        let database = Database::read(&path)?;
+        let contents = Self::read_from(&*Database::read(&path)?, folder)?;
+        // Only if it was the same file all the time.
+        if Identity::of(&path).map_err(unreadable)? == Some(identity) {
+            remembered::remember(folder, identity, &contents);
+        }
+        Ok(Some(contents))
+    }
+
+    /// Reads the extract of a folder over a connection to its database.
+    fn read_from(database: &Connection, folder: &Path) -> Result<Self, ExtractError> {
         let mut contents = Self {
-            ours: has_table(&database, "_sluice_file")?,
+            ours: has_table(database, "_sluice_file")?,
             ..Self::default()
         };
-        contents.read_meta(&database)?;
-        if has_table(&database, "_remote_attach")? {
-            contents.attachments = read_attachments(&database)?;
+        contents.read_meta(database)?;
+        if has_table(database, "_remote_attach")? {
+            contents.attachments = read_attachments(database)?;
         }
         if contents.ours {
-            contents.read_own(&database, folder)?;
+            contents.read_own(database, folder)?;
         } else {
             for entry in &mut contents.entries {
                 if entry.query_mode == QueryMode::Local {
-                    entry.files = super::foreign::files(&database, folder, &entry.name)?;
+                    entry.files = super::foreign::files(database, folder, &entry.name)?;
                 }
             }
         }
-        Ok(Some(contents))
+        Ok(contents)
     }
 
     /// Writes a complete new file at `path`, which must not exist. Views name the parquet files by
@@ -135,7 +150,14 @@ impl Contents {
             database.execute("INSERT INTO _sluice_anew VALUES (?)", params![table])?;
         }
         database.execute_batch("COMMIT")?;
-        Ok(database.execute_batch("CHECKPOINT")?)
+        let written = Self::read_from(&database, folder)?;
+        database.execute_batch("CHECKPOINT")?;
+        drop(database);
+        // It is asked for as soon as it is renamed, which changes nothing of its identity.
+        if let Ok(Some(identity)) = Identity::of(path) {
+            remembered::remember(folder, identity, &written);
+        }
+        Ok(())
     }
 
     /// The cursors from which a run goes on: none for a table that it brings anew.

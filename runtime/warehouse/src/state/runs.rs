@@ -2,9 +2,11 @@
 
 use domain::run::{Counts, EgressRow, LogLine};
 use domain::{Failure, Run, RunId, SourceName};
+use duckdb::types::Value;
 use duckdb::{Connection, Row, ToSql, params};
 use jiff::Timestamp;
 
+use super::many::insert_many;
 use super::row::{
     collect, count, digest, from_count, from_json, from_word, json, malformed, nanos, parsed, time,
     word,
@@ -91,16 +93,18 @@ impl State {
     /// # Errors
     /// [`StateError::Storage`].
     pub fn append_log(&self, run: RunId, lines: &[LogLine]) -> Result<(), StateError> {
-        let sql = "INSERT INTO run_log (run, noted_at, level, message) VALUES (?, make_timestamp_ns(?), ?, ?)";
         let run = run.to_string();
-        self.write(|connection| {
-            let mut statement = connection.prepare(sql)?;
-            for line in lines {
-                let values = params![run, nanos(line.at), line.level.as_str(), line.message];
-                statement.execute(values)?;
-            }
-            Ok(())
-        })
+        let rows = lines.iter().map(|line| {
+            [
+                Value::Text(run.clone()),
+                Value::BigInt(nanos(line.at)),
+                Value::Text(line.level.as_str().to_owned()),
+                Value::Text(line.message.clone()),
+            ]
+        });
+        let head = "INSERT INTO run_log (run, noted_at, level, message)";
+        let row = "(?, make_timestamp_ns(?), ?, ?)";
+        self.write(|connection| insert_many(connection, head, row, rows))
     }
 
     /// The first lines of a run's log, at most `limit`.
@@ -128,23 +132,23 @@ impl State {
     /// [`StateError::Storage`].
     pub fn append_egress(&self, run: RunId, rows: &[EgressRow]) -> Result<(), StateError> {
         let run = run.to_string();
-        self.write(|connection| {
-            let mut statement = connection.prepare(include_str!("../../sql/egress_insert.sql"))?;
-            for row in rows {
-                statement.execute(params![
-                    run,
-                    nanos(row.at),
-                    row.decision,
-                    row.host,
-                    row.address.map(|address| address.to_string()),
-                    row.method,
-                    row.path,
-                    row.status,
-                    count(row.milliseconds)
-                ])?;
-            }
-            Ok(())
-        })
+        let text = |text: Option<String>| text.map_or(Value::Null, Value::Text);
+        let rows = rows.iter().map(|row| {
+            [
+                Value::Text(run.clone()),
+                Value::BigInt(nanos(row.at)),
+                Value::Text(row.decision.clone()),
+                Value::Text(row.host.clone()),
+                text(row.address.map(|address| address.to_string())),
+                Value::Text(row.method.clone()),
+                Value::Text(row.path.clone()),
+                row.status.map_or(Value::Null, Value::USmallInt),
+                Value::BigInt(count(row.milliseconds)),
+            ]
+        });
+        let head = include_str!("../../sql/egress_insert.sql");
+        let row = "(?, make_timestamp_ns(?), ?, ?, ?, ?, ?, ?, ?)";
+        self.write(|connection| insert_many(connection, head, row, rows))
     }
 
     /// What the egress gate decided in a run, oldest first, at most `limit` rows.
