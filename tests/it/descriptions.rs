@@ -33,17 +33,27 @@ fn an_admin_says_what_columns_mean_one_by_one() {
 }
 
 #[test]
-fn a_profile_is_for_those_who_may_read_its_table() {
+fn a_profile_is_made_once_for_each_version_for_those_who_may_read_its_table() {
     let mut shop = Shop::with_orders();
+    // What was kept under an older version is not shown.
     shop.app().rewrite_state(
-        "INSERT INTO table_profiles VALUES ('orders', '{\"row_count\": 3}', now()::TIMESTAMP)",
+        "INSERT INTO table_profiles VALUES ('orders', '{\"row_count\": 300}', now()::TIMESTAMP)",
     );
     let profile = shop.get("/api/catalog/profile/Orders").ok();
     assert_eq!(profile["row_count"], 3);
-    assert!(profile["profiled_at"].is_string());
+    assert_eq!(profile["columns"][0]["name"], "id");
+    assert_eq!(profile["used_by_metrics"], json!([]));
+    let again = shop.get("/api/catalog/profile/orders").ok();
+    assert_eq!(again, profile, "profiled_at too: it was not made again");
+    let path = "/api/catalog/profile/orders/refresh";
+    let made = shop.post(path, &json!({})).ok();
+    assert_eq!(made["table"], "orders");
+    let newer = shop.get("/api/catalog/profile/orders").ok();
+    assert_ne!(newer["profiled_at"], profile["profiled_at"]);
     let ada = shop.newcomer("ada@example.com");
     let hidden = ada.get("/api/catalog/profile/orders").detail();
     let missing = ada.get("/api/catalog/profile/nothing").detail();
     assert_eq!(hidden, "404 Profile not found for 'orders'");
     assert_eq!(hidden.replace("orders", "nothing"), missing);
+    assert_eq!(ada.post(path, &json!({})).status, 404);
 }

@@ -26,6 +26,7 @@ pub mod notify;
 pub mod people;
 pub mod ports;
 pub mod preference;
+pub mod profile;
 pub mod protocol;
 pub mod registry;
 pub mod request;

@@ -22,6 +22,7 @@ pub(crate) mod metrics;
 pub(crate) mod oidc;
 pub(crate) mod packages;
 pub(crate) mod preferences;
+pub(crate) mod profiles;
 pub(crate) mod publishers;
 pub(crate) mod query;
 pub(crate) mod reading;

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{Failure, FailureKind};
 use ingest::IngestError;
 use serde::Serialize;
-use warehouse::{BackupError, QueryError, StateError};
+use warehouse::{BackupError, ProfileError, QueryError, StateError};
 
 use crate::components::UploadError;
 
@@ -135,6 +135,16 @@ impl From<BackupError> for ApiError {
             BackupError::State(error) => error.into(),
             BackupError::Exists(_) => Self::conflict("already-exists", error.to_string()),
             error => Self::invalid("backup-failed", chain(&error)),
+        }
+    }
+}
+
+impl From<ProfileError> for ApiError {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::Remote(_) => Self::conflict("table-remote", error.to_string()),
+            ProfileError::Stopped { .. } => Self::conflict("profile-stopped", error.to_string()),
+            ProfileError::Engine { .. } => Self::internal(error),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod extract;
 mod open;
 pub mod orchestrator;
 pub mod paths;
+pub mod profile;
 pub mod query;
 pub mod state;
 pub mod warehouse;
@@ -19,6 +20,7 @@ pub use extract::{
 };
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
+pub use profile::{ProfileError, Profiler};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,

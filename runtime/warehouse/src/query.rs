@@ -8,7 +8,7 @@
 mod gate;
 mod generation;
 mod value;
-mod watch;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::extract::{Extracts, Pins};
 use crate::orchestrator::Orchestrator;
 use crate::paths::{DirError, DirLock, Paths, lock_data_dir};
+use crate::profile::Profiler;
 use crate::query::{QueryEngine, QueryError};
 use crate::state::{State, StateError};
 
@@ -41,6 +42,8 @@ pub struct Warehouse {
     pub orchestrator: Arc<Orchestrator>,
     /// Answers SQL.
     pub queries: Arc<QueryEngine>,
+    /// Says what tables look like.
+    pub profiler: Arc<Profiler>,
     _lock: DirLock,
 }
 
@@ -56,6 +59,7 @@ impl Warehouse {
         let pins = Arc::new(Pins::default());
         let orchestrator = Arc::new(Orchestrator::new(paths.clone()));
         let extracts = Extracts::new(paths.clone(), Arc::clone(&orchestrator), Arc::clone(&pins))?;
+        let profiler = Arc::new(Profiler::new(&paths, Arc::clone(&pins)));
         let queries = Arc::new(QueryEngine::new(&paths, Arc::clone(&orchestrator), pins)?);
         Ok(Self {
             paths,
@@ -63,6 +67,7 @@ impl Warehouse {
             extracts,
             orchestrator,
             queries,
+            profiler,
             _lock: lock,
         })
     }

@@ -1,15 +1,15 @@
-//! `/api/admin/metadata` and `/api/catalog/profile`: what is known about tables beside their rows.
+//! `/api/admin/metadata`: what is known about tables beside their rows.
 
 use axum::Json;
 use axum::extract::Path;
 use domain::{ColumnNote, TableName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::{AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::By;
 use crate::error::{ApiError, ApiResult};
 
 /// DuckDB's tables rarely have more columns, and no person describes more.
@@ -140,35 +140,4 @@ fn checked(note: NewColumnNote, now: Timestamp) -> ApiResult<ColumnNote> {
         source: "manual".to_owned(),
         updated_at: now,
     })
-}
-
-/// Shows what the rows of a table look like: the last profile of it, with `profiled_at`.
-#[utoipa::path(get, path = "/api/catalog/profile/{table}", tag = "data",
-    params(("table" = String, Path, description = "The table")),
-    responses((status = 200, body = Value), (status = 404)))]
-pub(crate) async fn get_profile(
-    by: By,
-    app: AppState,
-    Path(table): Path<String>,
-) -> ApiResult<Json<Value>> {
-    blocking(move || {
-        let missing = || {
-            ApiError::not_found(
-                "profile-not-found",
-                format!("Profile not found for '{table}'"),
-            )
-        };
-        let catalog = app.catalog();
-        // One that may not be read is answered like one that is not there.
-        let found = catalog.table(&table).filter(|found| may_read(&by, found));
-        let found = found.ok_or_else(missing)?;
-        let stored = app.state().table_profile(found.name.as_str())?;
-        let stored = stored.ok_or_else(missing)?;
-        let mut profile = stored.profile;
-        if let Value::Object(keys) = &mut profile {
-            keys.insert("profiled_at".to_owned(), json!(stored.profiled_at));
-        }
-        Ok(Json(profile))
-    })
-    .await
 }

@@ -40,7 +40,7 @@ pub(crate) struct Answer {
 }
 
 /// Cancels a query when the request that waits for it is gone.
-struct CancelOnDrop(Cancel);
+pub(super) struct CancelOnDrop(pub(super) Cancel);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {

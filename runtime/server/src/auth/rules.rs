@@ -155,6 +155,7 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/admin/metadata/{table}", ADMIN),
     ("POST", "/api/admin/metadata/{table}", ADMIN),
     ("GET", "/api/catalog/profile/{table}", DATA),
+    ("POST", "/api/catalog/profile/{table}/refresh", DATA),
     ("GET", "/api/marketplaces", ADMIN),
     ("POST", "/api/marketplaces", ADMIN),
     ("PATCH", "/api/marketplaces/{id}", ADMIN),

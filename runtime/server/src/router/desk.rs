@@ -3,7 +3,9 @@
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{access_requests, descriptions, marketplaces, preferences, scripts, telegram};
+use crate::api::{
+    access_requests, descriptions, marketplaces, preferences, profiles, scripts, telegram,
+};
 use crate::app::AppState;
 
 /// All of them.
@@ -28,7 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             descriptions::get_column_notes,
             descriptions::put_column_notes
         ))
-        .routes(routes!(descriptions::get_profile))
+        .routes(routes!(profiles::get_profile))
+        .routes(routes!(profiles::refresh_profile))
         .routes(routes!(
             marketplaces::list_marketplaces,
             marketplaces::create_marketplace

@@ -11,7 +11,7 @@ use super::QueryOptions;
 
 /// Why a query was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
+pub(crate) enum Stopped {
     Timeout,
     Cancelled,
 }
@@ -22,14 +22,14 @@ enum Message {
 }
 
 /// Watches one query until `stop`.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     sender: Sender<Message>,
     stopped: Arc<Mutex<Option<Stopped>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    pub(super) fn start(handle: Arc<InterruptHandle>, options: &QueryOptions) -> Self {
+    pub(crate) fn start(handle: Arc<InterruptHandle>, options: &QueryOptions) -> Self {
         let (sender, receiver) = channel();
         let stopped = Arc::new(Mutex::new(None));
         let cancel = sender.clone();
@@ -52,7 +52,7 @@ impl Watch {
     }
 
     /// Ends the watch; says whether it had to stop the query.
-    pub(super) fn stop(mut self) -> Option<Stopped> {
+    pub(crate) fn stop(mut self) -> Option<Stopped> {
         drop(self.sender.send(Message::Done));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
