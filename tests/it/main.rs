@@ -18,6 +18,7 @@ mod author;
 mod credentials;
 mod descriptions;
 mod egress;
+mod escapes;
 mod hostile;
 mod hygiene;
 mod keboola;

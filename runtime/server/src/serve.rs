@@ -4,6 +4,7 @@ mod catch_up;
 mod connections;
 mod first;
 mod housekeeping;
+mod memory;
 mod scheduling;
 
 use std::net::SocketAddr;
@@ -45,6 +46,10 @@ use crate::web::Pages;
 
 /// Serves until the process is asked to end. Errors are for whoever started it.
 pub(crate) fn serve(config: Config) -> CliResult<()> {
+    if let Some(bytes) = memory::bound(config.queries.server_memory_mb) {
+        let megabytes = bytes >> 20;
+        tracing::info!(megabytes, "the server may hold {megabytes} MiB of memory");
+    }
     let runtime = Runtime::new().map_err(|error| CliError::advised(&error))?;
     let warehouse =
         Warehouse::open(&config.storage.data_dir).map_err(|error| CliError::advised(&error))?;

@@ -87,6 +87,10 @@ pub(crate) struct Queries {
     /// The most rows of one answer.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub(crate) max_rows: usize,
+    /// Millions of bytes (of 1024 × 1024) that the server may hold in all, beyond which a query fails that wants more; by
+    /// default three quarters of the machine's or the container's.
+    #[schemars(range(min = 1_024, max = 16_777_216))]
+    pub(crate) server_memory_mb: Option<u64>,
 }
 
 /// How credentials are kept.
@@ -183,6 +187,7 @@ impl Default for Queries {
         Self {
             timeout_seconds: 60,
             max_rows: 100_000,
+            server_memory_mb: None,
         }
     }
 }

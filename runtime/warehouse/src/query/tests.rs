@@ -10,6 +10,8 @@ use super::*;
 use crate::Warehouse;
 use crate::extract::tests::{open, publish};
 
+mod escapes;
+
 fn warehouse() -> (tempfile::TempDir, Warehouse) {
     let (folder, warehouse) = open();
     publish(
@@ -22,7 +24,7 @@ fn warehouse() -> (tempfile::TempDir, Warehouse) {
         &warehouse,
         "hr",
         "salaries",
-        r#"{"who":"secret","amount":1}"#,
+        r#"{"who":"7f3a-nobody","amount":1}"#,
     );
     warehouse.orchestrator.rebuild().unwrap();
     (folder, warehouse)
@@ -36,161 +38,6 @@ fn ask(warehouse: &Warehouse, sql: &str) -> Result<QueryResult, QueryError> {
     warehouse
         .queries
         .query(&only("orders"), sql, &QueryOptions::default())
-}
-
-/// Attempts to read what was not granted, to change something, to learn of the server, or to run
-/// something that the gate does not see.
-const ESCAPES: &[&str] = &[
-    "SELECT * FROM salaries",
-    "SELECT * FROM main.salaries",
-    "SELECT * FROM memory.main.salaries",
-    "SELECT * FROM memory.main.orders",
-    "SELECT * FROM \"SALARIES\"",
-    "SELECT (SELECT max(who) FROM salaries)",
-    "SELECT * FROM orders WHERE id IN (SELECT amount FROM salaries)",
-    "WITH orders2 AS (SELECT * FROM salaries) SELECT * FROM orders2",
-    "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT amount FROM salaries) SELECT * FROM r",
-    "SELECT * FROM orders UNION ALL SELECT who, who FROM salaries",
-    "SELECT * FROM orders, LATERAL (SELECT * FROM salaries)",
-    "SELECT * FROM orders JOIN salaries ON true",
-    "SELECT * FROM orders POSITIONAL JOIN salaries",
-    "SELECT * FROM '/etc/passwd'",
-    "SELECT * FROM \"/etc/passwd\"",
-    "SELECT * FROM 'data.csv'",
-    "SELECT * FROM 'x.parquet'",
-    "SELECT * FROM \"https://example.org/x.parquet\"",
-    "SELECT * FROM 's3://bucket/x.parquet'",
-    "WITH \"/etc/passwd\" AS (SELECT 1) SELECT * FROM \"/etc/passwd\"",
-    "WITH x AS (WITH \"a.csv\" AS (SELECT 1) SELECT 1) SELECT * FROM \"a.csv\"",
-    "SELECT * FROM read_csv('/etc/passwd')",
-    "SELECT * FROM read_csv_auto('/etc/passwd')",
-    "SELECT * FROM read_parquet('x.parquet')",
-    "SELECT * FROM parquet_scan('x.parquet')",
-    "SELECT * FROM parquet_metadata('x.parquet')",
-    "SELECT * FROM parquet_schema('x.parquet')",
-    "SELECT * FROM read_json('/etc/passwd')",
-    "SELECT * FROM read_ndjson_objects('/etc/passwd')",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "SELECT * FROM read_blob('/etc/passwd')",
-    "SELECT * FROM system.main.read_text('/etc/passwd')",
-    "SELECT * FROM main.read_text('/etc/passwd')",
-    "SELECT * FROM sniff_csv('/etc/passwd')",
-    "SELECT * FROM glob('/etc/*')",
-    "SELECT * FROM query('SELECT * FROM salaries')",
-    "SELECT * FROM query_table('salaries')",
-    "SELECT * FROM query_table(['orders', 'salaries'])",
-    "SELECT * FROM json_execute_serialized_sql('{}')",
-    "SELECT json_serialize_plan('SELECT 1')",
-    "SELECT * FROM duckdb_views()",
-    "SELECT * FROM duckdb_tables",
-    "SELECT * FROM duckdb_secrets()",
-    "SELECT * FROM duckdb_databases()",
-    "SELECT * FROM duckdb_settings()",
-    "SELECT * FROM duckdb_functions()",
-    "SELECT * FROM duckdb_columns()",
-    "SELECT * FROM duckdb_logs",
-    "SELECT * FROM pragma_table_info('orders')",
-    "SELECT * FROM pragma_database_list",
-    "SELECT * FROM information_schema.tables",
-    "SELECT * FROM information_schema.columns",
-    "SELECT * FROM sqlite_master",
-    "SELECT * FROM pg_catalog.pg_views",
-    "SELECT * FROM sql_auto_complete('SEL')",
-    "SELECT * FROM which_secret('s3://x', 's3')",
-    "SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 't')",
-    "SELECT * FROM postgres_query('pg', 'SELECT 1')",
-    "SELECT * FROM sqlite_scan('/any/file', 't')",
-    "SELECT * FROM iceberg_scan('/x')",
-    "SELECT * FROM delta_scan('/x')",
-    "SELECT * FROM bigquery_query('p', 'SELECT 1')",
-    "SELECT getenv('HOME')",
-    "SELECT GetEnv('HOME')",
-    "SELECT \"getenv\"('HOME')",
-    "SELECT system.main.getenv('HOME')",
-    "SELECT list_transform(['HOME'], x -> getenv(x))",
-    "SELECT 'HOME'.getenv()",
-    "SELECT current_setting('allowed_paths')",
-    "SELECT current_database()",
-    "SELECT current_query()",
-    "SELECT getvariable('x')",
-    "SELECT nextval('s')",
-    "SELECT pg_sleep(1)",
-    "SELECT txid_current()",
-    "SELECT write_log('x')",
-    "SELECT 1; SELECT 2",
-    "SELECT 1; DROP VIEW orders",
-    "SELECT 1;;SELECT * FROM salaries",
-    "DROP VIEW orders",
-    "CREATE TABLE t AS SELECT 1",
-    "CREATE MACRO m() AS 1",
-    "CREATE SECRET s (TYPE s3)",
-    "INSERT INTO orders VALUES (3, 'c')",
-    "UPDATE orders SET id = 1",
-    "DELETE FROM orders",
-    "ATTACH ':memory:' AS m",
-    "ATTACH '/tmp/x.duckdb'",
-    "DETACH memory",
-    "USE memory",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "COPY orders TO '/tmp/x.csv'",
-    "COPY (SELECT 1) TO '/tmp/x.parquet'",
-    "EXPORT DATABASE '/tmp/x'",
-    "IMPORT DATABASE '/tmp/x'",
-    "SET memory_limit = '100GB'",
-    "RESET allowed_paths",
-    "SET VARIABLE x = 1",
-    "PRAGMA database_list",
-    "PRAGMA enable_logging",
-    "CALL enable_logging('QueryLog', storage_path = '/tmp/x')",
-    "CALL pragma_version()",
-    "CHECKPOINT",
-    "VACUUM",
-    "EXPLAIN SELECT * FROM salaries",
-    "EXPLAIN ANALYZE SELECT 1",
-    "PREPARE p AS SELECT 1",
-    "EXECUTE p",
-    "BEGIN",
-    "SHOW TABLES",
-    "DESCRIBE orders",
-    "SUMMARIZE orders",
-    "SELECT * FROM (DESCRIBE orders)",
-    "SELECT * FROM (SHOW ALL TABLES)",
-    "FROM (SUMMARIZE salaries)",
-    "SELECT ?",
-    "SELECT $1",
-    "SELECT /* */ * /* FROM orders */ FROM salaries -- orders",
-    "SELECT * FROM orders\u{2024}x",
-    "SELECT * FROM ｓalaries",
-    "SELECT 1 \0; SELECT 2",
-    "",
-    "  -- nothing",
-];
-
-#[test]
-fn every_attempt_to_get_out_is_refused_and_tells_nothing() {
-    let (folder, warehouse) = warehouse();
-    let root = folder.path().to_string_lossy().into_owned();
-    for sql in ESCAPES {
-        let error = match ask(&warehouse, sql) {
-            Err(error) => error,
-            Ok(result) => panic!("{sql} was answered: {result:?}"),
-        };
-        let text = error.to_string();
-        assert!(!matches!(error, QueryError::Engine { .. }), "{sql}: {text}");
-        assert!(
-            !text.contains(&root) && !text.contains("secret\""),
-            "{sql}: {text}"
-        );
-        assert!(
-            sql.to_lowercase().contains("salaries") || !text.contains("salaries"),
-            "{sql}: {text}"
-        );
-    }
-    assert_eq!(
-        ask(&warehouse, "SELECT count(*) FROM orders").unwrap().rows,
-        [[json!(2)]]
-    );
 }
 
 #[test]
