@@ -5,11 +5,12 @@ use std::sync::Arc;
 use domain::schema_change::StoredColumn;
 use domain::{PublishedTable, QueryMode, SourceName, TableName};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::extract::TableFile;
 
 /// A column as people see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogColumn {
     /// Its name.
     pub name: String,
@@ -27,7 +28,7 @@ impl CatalogColumn {
 }
 
 /// A table that can be queried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogTable {
     /// Its name, unique without regard to case.
     pub name: TableName,
@@ -78,16 +79,18 @@ impl CatalogTable {
 pub struct Catalog {
     /// Grows with every rebuild.
     pub version: u64,
-    /// By name.
+    /// In the order of their names in lower case.
     pub tables: Vec<Arc<CatalogTable>>,
 }
 
 impl Catalog {
     /// A table by name, without regard to case.
     pub fn table(&self, name: &str) -> Option<&Arc<CatalogTable>> {
-        self.tables
-            .iter()
-            .find(|table| table.name.as_str().eq_ignore_ascii_case(name))
+        let wanted = name.to_ascii_lowercase();
+        let found = self
+            .tables
+            .binary_search_by(|table| table.name.folded().cmp(&wanted));
+        self.tables.get(found.ok()?)
     }
 
     /// What a source has published, as far as the names are its own.

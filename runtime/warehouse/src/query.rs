@@ -10,6 +10,8 @@ mod generation;
 mod value;
 mod watch;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,9 +147,7 @@ impl QueryEngine {
         sql: &str,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let generation = self.generations.current(scope)?;
-        self.gate.check(sql, |table| generation.has(table))?;
-        let connection = generation.connect()?;
+        let connection = self.admit(scope, sql)?;
         let watch = Watch::start(connection.interrupt_handle(), options);
         let result = run(&connection, sql, options);
         match (watch.stop(), result) {
@@ -159,6 +159,26 @@ impl QueryEngine {
                 message: self.clean(&error),
             }),
             (_, Ok(result)) => Ok(result),
+        }
+    }
+
+    /// A connection in which the tables of a query that has passed the gate are there.
+    fn admit(&self, scope: &Scope, sql: &str) -> Result<Connection, QueryError> {
+        // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
+        let mut attempts = 3;
+        loop {
+            let generation = self.generations.current(scope)?;
+            let named = RefCell::new(BTreeSet::new());
+            self.gate.check(sql, |table| {
+                let table = table.to_ascii_lowercase();
+                let granted = generation.has(&table);
+                named.borrow_mut().extend(granted.then_some(table));
+                granted
+            })?;
+            match generation.connect(&named.into_inner()) {
+                Err(_) if attempts > 0 && !self.generations.is_newest(&generation) => attempts -= 1,
+                connected => return connected,
+            }
         }
     }
 

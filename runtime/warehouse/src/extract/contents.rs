@@ -9,6 +9,7 @@ use domain::sql_ident::{quote_ident, quote_text};
 use domain::{Alias, Digest, QueryMode, TableName};
 use duckdb::{Connection, params};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::open::{Database, OpenError, Patience};
@@ -25,7 +26,7 @@ pub(crate) enum ExtractError {
 }
 
 /// A parquet file of a table. The hashes are missing where another program wrote the extract.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFile {
     /// Where it lies.
     pub path: PathBuf,
@@ -58,7 +59,7 @@ pub(crate) struct Entry {
 }
 
 /// A remote database of an extract.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AttachRow {
     pub(crate) alias: String,
     pub(crate) extension: String,
@@ -75,8 +76,8 @@ pub(crate) struct Contents {
     pub(crate) cursors: Cursors,
     /// The folded names of tables that the next run brings anew, whatever their write mode and cursor.
     pub(crate) anew: BTreeSet<String>,
-    /// Names in `_meta` that are no table names.
-    pub(crate) refused: Vec<String>,
+    /// Tables in `_meta` that cannot be served, and why.
+    pub(crate) refused: Vec<(String, String)>,
     /// Whether this host wrote it.
     pub(crate) ours: bool,
 }
@@ -88,25 +89,42 @@ impl Contents {
         if !path.exists() {
             return Ok(None);
         }
-        let database = Database::read(&path)?;
+        Self::read_from(&*Database::read(&path)?, folder).map(Some)
+    }
+
+    /// Reads the extract that lies in a folder and is open.
+    pub(crate) fn read_from(database: &Connection, folder: &Path) -> Result<Self, ExtractError> {
         let mut contents = Self {
-            ours: has_table(&database, "_sluice_file")?,
+            ours: has_table(database, "_sluice_file")?,
             ..Self::default()
         };
-        contents.read_meta(&database)?;
-        if has_table(&database, "_remote_attach")? {
-            contents.attachments = read_attachments(&database)?;
+        contents.read_meta(database)?;
+        if has_table(database, "_remote_attach")? {
+            contents.attachments = read_attachments(database)?;
         }
-        if contents.ours {
-            contents.read_own(&database, folder)?;
-        } else {
-            for entry in &mut contents.entries {
-                if entry.query_mode == QueryMode::Local {
-                    entry.files = super::foreign::files(&database, folder, &entry.name)?;
-                }
+        match contents.ours {
+            true => contents.read_own(database, folder)?,
+            false => contents.read_foreign(database, folder),
+        }
+        Ok(contents)
+    }
+
+    /// One table that cannot be served costs no other.
+    fn read_foreign(&mut self, database: &Connection, folder: &Path) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain_mut(|entry| {
+            if entry.query_mode == QueryMode::Remote {
+                return true;
             }
-        }
-        Ok(Some(contents))
+            match super::foreign::files(database, folder, &entry.name) {
+                Ok(files) => entry.files = files,
+                Err(error) => self
+                    .refused
+                    .push((entry.name.to_string(), error.to_string())),
+            }
+            !entry.files.is_empty()
+        });
+        self.entries = entries;
     }
 
     /// Writes a complete new file at `path`, which must not exist. Views name the parquet files by
@@ -150,7 +168,8 @@ impl Contents {
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             let Ok(name) = TableName::parse(&name) else {
-                self.refused.push(name);
+                let reason = "this is not a table name".to_owned();
+                self.refused.push((name, reason));
                 continue;
             };
             let remote = row.get::<_, String>(5)? == "remote";
@@ -288,18 +307,23 @@ pub(super) fn within(folder: &Path, file: &Path) -> String {
 
 /// The statement that makes a view straight over parquet files.
 pub(crate) fn view(name: &str, files: &[&Path]) -> String {
+    format!("CREATE VIEW {} AS {}", quote_ident(name), rows_of(files))
+}
+
+/// The query that reads all rows of parquet files.
+pub(crate) fn rows_of(files: &[&Path]) -> String {
     let paths: Vec<String> = files
         .iter()
         .map(|path| quote_text(&path.to_string_lossy()))
         .collect();
-    let (name, paths) = (quote_ident(name), paths.join(", "));
+    let paths = paths.join(", ");
     // By name: the files of an appended table may differ in their columns.
     let union = if files.len() > 1 {
         ", union_by_name = true"
     } else {
         ""
     };
-    format!("CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}]{union})")
+    format!("SELECT * FROM read_parquet([{paths}]{union})")
 }
 
 fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractError> {

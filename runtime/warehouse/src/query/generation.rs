@@ -1,5 +1,5 @@
-//! Locked instances: each holds views over the granted files of one catalog and nothing else. A locked
-//! instance cannot change, so a new catalog means a new generation.
+//! Locked instances: each reads the granted files of one catalog and nothing else. Which files those are
+//! cannot change once it is locked, so a new catalog means a new generation.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -41,11 +41,15 @@ impl Scope {
     }
 }
 
-/// A locked instance.
+/// A locked instance. A view is made when the first query names its table: a principal with thousands of
+/// tables waits for those of one query.
 #[derive(Debug)]
 pub(super) struct Generation {
     connection: Mutex<Connection>,
-    tables: HashSet<String>,
+    /// The granted tables by their names in lower case.
+    tables: HashMap<String, Arc<CatalogTable>>,
+    /// Those that have a view.
+    viewed: Mutex<HashSet<String>>,
     version: u64,
     // After the connection: files may go once nobody reads them.
     _pin: Pin,
@@ -57,81 +61,75 @@ impl Generation {
         catalog: &Catalog,
         scope: &Scope,
         pins: &Arc<Pins>,
-        choice: Choice,
     ) -> Result<Self, QueryError> {
-        let local = |table: &&Arc<CatalogTable>| table.query_mode == QueryMode::Local;
-        let granted: Vec<_> = catalog
+        let granted = catalog
             .tables
             .iter()
-            .filter(|table| scope.covers(table.name.as_str()))
-            .filter(local)
-            .filter(|table| choice == Choice::Everything || is_whole(table))
+            .filter(|table| table.query_mode == QueryMode::Local)
+            .filter(|table| scope.covers(table.name.as_str()));
+        let tables: HashMap<_, _> = granted
+            .map(|table| (table.name.folded(), Arc::clone(table)))
             .collect();
-        let files: Vec<PathBuf> = granted
-            .iter()
-            .flat_map(|table| &table.files)
-            .map(|file| file.path.clone())
-            .collect();
+        let files = tables.values().flat_map(|table| &table.files);
+        let files: Vec<PathBuf> = files.map(|file| file.path.clone()).collect();
         let pin = pins.pin(files.clone());
-        let connection = locked(scratch, &granted, &files).map_err(|error| QueryError::Engine {
+        let connection = locked(scratch, &files).map_err(|error| QueryError::Engine {
             reason: format!("the tables cannot be opened: {error}"),
         })?;
         Ok(Self {
             connection: Mutex::new(connection),
-            tables: granted.iter().map(|table| table.name.folded()).collect(),
+            tables,
+            viewed: Mutex::default(),
             version: catalog.version,
             _pin: pin,
         })
     }
 
-    /// Whether a table can be read here.
+    /// Whether a table can be read here, by its name in lower case.
     pub(super) fn has(&self, table: &str) -> bool {
-        self.tables.contains(&table.to_ascii_lowercase())
+        self.tables.contains_key(table)
     }
 
-    /// A connection for one query.
-    pub(super) fn connect(&self) -> Result<Connection, QueryError> {
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connection.try_clone().map_err(|error| QueryError::Engine {
-            reason: error.to_string(),
-        })
+    /// A connection for one query over these tables.
+    pub(super) fn connect(&self, named: &BTreeSet<String>) -> Result<Connection, QueryError> {
+        let connection = {
+            let connection = self
+                .connection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            connection.try_clone().map_err(|error| QueryError::Engine {
+                reason: error.to_string(),
+            })?
+        };
+        let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in named {
+            let Some(table) = self.tables.get(name).filter(|_| !viewed.contains(name)) else {
+                continue;
+            };
+            add_view(&connection, table)?;
+            viewed.insert(name.clone());
+        }
+        Ok(connection)
     }
 }
 
-/// Which of the granted tables a generation has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    Everything,
-    /// Those whose files are all there: where somebody has removed one, the others are still served.
-    Whole,
+/// One table whose files somebody has removed costs no other.
+fn add_view(connection: &Connection, table: &CatalogTable) -> Result<(), QueryError> {
+    let files: Vec<&Path> = table.files.iter().map(|file| file.path.as_path()).collect();
+    let made = connection.execute_batch(&view(table.name.as_str(), &files));
+    made.map_err(|error| {
+        let (source, name) = (&table.source, &table.name);
+        tracing::warn!(%source, table = %name, %error, "a table cannot be queried: its files cannot be read");
+        QueryError::Engine {
+            reason: format!("the files of the table `{name}` cannot be read; run its source again"),
+        }
+    })
 }
 
-fn is_whole(table: &CatalogTable) -> bool {
-    let missing = table.files.iter().find(|file| !file.path.exists());
-    if let Some(file) = missing {
-        let (source, path) = (&table.source, file.path.display());
-        tracing::warn!(%source, table = %table.name, %path, "a table is left out of queries: a file of it is gone");
-    }
-    missing.is_none()
-}
-
-/// Views first, then the lock: it cannot be opened again.
-fn locked(
-    scratch: &Path,
-    tables: &[&Arc<CatalogTable>],
-    files: &[PathBuf],
-) -> duckdb::Result<Connection> {
+/// An instance that reads these files and nothing else. It cannot be opened again.
+fn locked(scratch: &Path, files: &[PathBuf]) -> duckdb::Result<Connection> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
     let connection = open::in_memory(MEMORY, threads)?;
-    connection.execute_batch("BEGIN")?;
-    for table in tables {
-        let files: Vec<&Path> = table.files.iter().map(|file| file.path.as_path()).collect();
-        connection.execute_batch(&view(table.name.as_str(), &files))?;
-    }
-    connection.execute_batch("COMMIT")?;
     let allowed: Vec<String> = files
         .iter()
         .map(|path| quote_text(&path.to_string_lossy()))
@@ -175,25 +173,18 @@ impl Generations {
     pub(super) fn current(&self, scope: &Scope) -> Result<Arc<Generation>, QueryError> {
         let cell = self.cell(scope);
         let mut held = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        // A catalog that is replaced while its generation is built has its files removed at worst;
-        // the next one then has them.
-        let mut attempts = 3;
-        let mut choice = Choice::Everything;
-        loop {
-            let catalog = self.orchestrator.catalog();
-            if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
-                return Ok(Arc::clone(generation));
-            }
-            self.builds.fetch_add(1, Ordering::Relaxed);
-            match Generation::build(&self.scratch, &catalog, scope, &self.pins, choice) {
-                Ok(generation) => return Ok(Arc::clone(held.insert(Arc::new(generation)))),
-                Err(error) if attempts == 0 => return Err(error),
-                Err(_) => attempts -= 1,
-            }
-            if attempts == 0 {
-                choice = Choice::Whole;
-            }
+        let catalog = self.orchestrator.catalog();
+        if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
+            return Ok(Arc::clone(generation));
         }
+        self.builds.fetch_add(1, Ordering::Relaxed);
+        let generation = Generation::build(&self.scratch, &catalog, scope, &self.pins)?;
+        Ok(Arc::clone(held.insert(Arc::new(generation))))
+    }
+
+    /// Whether the catalog is still the one that a generation was built for.
+    pub(super) fn is_newest(&self, generation: &Generation) -> bool {
+        self.orchestrator.catalog().version == generation.version
     }
 
     /// How many were built since the start.

@@ -201,7 +201,8 @@ fn behind_the_gate_stands_a_second_wall() {
         .generations
         .current(&only("orders"))
         .unwrap();
-    let connection = generation.connect().unwrap();
+    let named = std::collections::BTreeSet::from(["orders".to_owned(), "salaries".to_owned()]);
+    let connection = generation.connect(&named).unwrap();
     for sql in [
         "SELECT * FROM salaries",
         "SELECT * FROM '/etc/passwd'",
