@@ -94,16 +94,17 @@ impl Contents {
 
     /// Reads the extract that lies in a folder and is open.
     pub(crate) fn read_from(database: &Connection, folder: &Path) -> Result<Self, ExtractError> {
+        let tables = tables(database)?;
         let mut contents = Self {
-            ours: has_table(database, "_sluice_file")?,
+            ours: tables.contains("_sluice_file"),
             ..Self::default()
         };
         contents.read_meta(database)?;
-        if has_table(database, "_remote_attach")? {
+        if tables.contains("_remote_attach") {
             contents.attachments = read_attachments(database)?;
         }
         match contents.ours {
-            true => contents.read_own(database, folder)?,
+            true => contents.read_own(database, folder, &tables)?,
             false => contents.read_foreign(database, folder),
         }
         Ok(contents)
@@ -191,9 +192,14 @@ impl Contents {
         Ok(())
     }
 
-    fn read_own(&mut self, connection: &Connection, folder: &Path) -> Result<(), ExtractError> {
+    fn read_own(
+        &mut self,
+        connection: &Connection,
+        folder: &Path,
+        tables: &BTreeSet<String>,
+    ) -> Result<(), ExtractError> {
         // An extract of a server before tables were split says nothing of it.
-        let split = match has_column(connection, "_sluice_file", "partition")? {
+        let split = match is_split(connection)? {
             true => "partition, origin",
             false => "NULL, NULL",
         };
@@ -229,7 +235,7 @@ impl Contents {
         while let Some(row) = rows.next()? {
             self.cursors.insert(row.get(0)?, row.get(1)?);
         }
-        if has_table(connection, "_sluice_anew")? {
+        if tables.contains("_sluice_anew") {
             let mut statement = connection.prepare("SELECT table_name FROM _sluice_anew")?;
             let names = statement.query_map([], |row| row.get(0))?;
             self.anew = names.collect::<Result<_, _>>()?;
@@ -340,13 +346,16 @@ fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn has_table(connection: &Connection, name: &str) -> Result<bool, ExtractError> {
-    let sql = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND NOT internal";
-    Ok(connection.prepare(sql)?.exists(params![name])?)
+/// The names of all tables, in lower case.
+fn tables(connection: &Connection) -> Result<BTreeSet<String>, ExtractError> {
+    let sql = "SELECT lower(table_name) FROM duckdb_tables() WHERE NOT internal";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
-fn has_column(connection: &Connection, table: &str, name: &str) -> Result<bool, ExtractError> {
-    let sql =
-        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal";
-    Ok(connection.prepare(sql)?.exists(params![table, name])?)
+/// Asked of the one table: a list of all columns would open the files of all views.
+fn is_split(connection: &Connection) -> Result<bool, ExtractError> {
+    let sql = "SELECT 1 FROM pragma_table_info('_sluice_file') WHERE name = 'partition'";
+    Ok(connection.prepare(sql)?.exists([])?)
 }
