@@ -7,7 +7,7 @@ use domain::{PublishedTable, QueryMode, SourceName, TableName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::TableFile;
+use crate::extract::{AttachRow, TableFile};
 
 /// A column as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +42,24 @@ pub struct CatalogTable {
     pub size_bytes: u64,
     /// When its rows were published.
     pub extracted_at: Timestamp,
-    /// Where its rows are read. A remote table is listed, but not attached yet.
+    /// Where its rows are read.
     pub query_mode: QueryMode,
     /// Its parquet files, oldest first. One that is in one file can be downloaded.
     pub files: Vec<TableFile>,
-    /// Its columns; empty for a remote table.
+    /// Its columns; empty for a remote table whose database has not said them.
     pub columns: Vec<CatalogColumn>,
+    /// Where a remote table is.
+    #[serde(default)]
+    pub remote: Option<RemotePlace>,
+}
+
+/// A table of a database that is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemotePlace {
+    /// The database, as the extract names it.
+    pub database: AttachRow,
+    /// The table's name there.
+    pub name: String,
 }
 
 impl CatalogTable {

@@ -32,7 +32,7 @@ use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 
 pub use compact::{Compaction, has_small_files};
-pub use contents::TableFile;
+pub use contents::{AttachRow, TableFile};
 pub(crate) use contents::{Contents, Entry, ExtractError, rows_of, view};
 pub(crate) use gc::{Pin, Pins};
 pub(crate) use publish::{remove_database, sync_folder};

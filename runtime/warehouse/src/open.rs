@@ -178,10 +178,35 @@ impl Reader {
 
     /// The columns of a query and their types.
     pub(crate) fn describe(&self, select: &str) -> duckdb::Result<Vec<(String, String)>> {
-        let mut statement = self.0.prepare(&format!("DESCRIBE {select}"))?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect()
+        describe(&self.0, select)
     }
+}
+
+/// The columns of a query and their types.
+pub(crate) fn describe(
+    connection: &Connection,
+    select: &str,
+) -> duckdb::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare(&format!("DESCRIBE {select}"))?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Leaves an instance these files and what lies in these folders, for good.
+pub(crate) fn lock(
+    connection: &Connection,
+    files: &[PathBuf],
+    folders: &[PathBuf],
+) -> duckdb::Result<()> {
+    let list = |paths: &[PathBuf]| {
+        let quoted = paths.iter().map(|path| quote_text(&path.to_string_lossy()));
+        quoted.collect::<Vec<_>>().join(", ")
+    };
+    connection.execute_batch(&format!(
+        "SET allowed_paths = [{}]; SET allowed_directories = [{}]; SET enable_external_access = false; SET lock_configuration = true",
+        list(files),
+        list(folders)
+    ))
 }
 
 /// Copies a file that nobody of this process has open meanwhile.

@@ -7,14 +7,17 @@ mod master;
 mod sources;
 mod writer;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use domain::SourceName;
 use thiserror::Error;
 
 use crate::catalog::{Catalog, CatalogTable};
 use crate::paths::Paths;
+use crate::remote::{Lookup, Prober, RemotePolicy, Remotes, Setup};
 use master::Snapshot;
 use sources::Sources;
 use writer::Writer;
@@ -69,6 +72,8 @@ pub struct Orchestrator {
     sources: Mutex<Sources>,
     catalog: RwLock<Arc<Catalog>>,
     master: Writer,
+    remotes: Remotes,
+    prober: Prober,
 }
 
 impl Orchestrator {
@@ -79,6 +84,8 @@ impl Orchestrator {
             paths,
             sources: Mutex::default(),
             catalog: RwLock::default(),
+            remotes: Remotes::default(),
+            prober: Prober::default(),
         }
     }
 
@@ -120,6 +127,40 @@ impl Orchestrator {
         sources.load(&self.paths);
         let read = self.read(&mut sources, std::slice::from_ref(source))?;
         self.publish(&mut sources, read, false)
+    }
+
+    /// Attaches what tables of remote databases need, within this policy, from now on.
+    ///
+    /// # Errors
+    /// When no thread can be started to look at them.
+    pub fn serve_remote(self: &Arc<Self>, policy: RemotePolicy, lookup: Lookup) -> io::Result<()> {
+        self.remotes.allow(Setup {
+            policy,
+            lookup,
+            extensions: self.paths.extensions(),
+        });
+        self.prober.start(self)
+    }
+
+    /// Looks at the remote databases that are due; says when the next is.
+    pub(crate) fn probe(&self) -> Option<Duration> {
+        let (any, next) = self.remotes.probe();
+        if any {
+            let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.publish(&mut sources, Vec::new(), false) {
+                tracing::error!(%error, "what remote databases said is not in the catalog");
+            }
+        }
+        next
+    }
+
+    pub(crate) fn remotes(&self) -> &Remotes {
+        &self.remotes
+    }
+
+    /// A remote database may have to be looked at.
+    pub(crate) fn wake_prober(&self) {
+        self.prober.wake();
     }
 
     /// Waits until the master views say what the catalog says.
@@ -166,6 +207,10 @@ impl Orchestrator {
     ) -> Result<RebuildReport, RebuildError> {
         let mut problems = sources.problems();
         let tables = sources.resolve(&mut problems);
+        self.remotes.follow(&tables);
+        self.prober.wake();
+        let (completed, remote) = self.remotes.complete(&tables);
+        problems.extend(remote);
         let report = RebuildReport {
             tables: tables.len(),
             read,
@@ -173,10 +218,10 @@ impl Orchestrator {
         };
         tell(sources, &report.problems);
         let snapshot = Snapshot {
-            tables: tables.clone(),
+            tables,
             kept: sources.kept.clone(),
         };
-        let changed = self.swap(tables);
+        let changed = self.swap(completed);
         if as_written {
             self.master.is_written(snapshot);
         } else if changed || !report.read.is_empty() || !self.paths.server_db().exists() {

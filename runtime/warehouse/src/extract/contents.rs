@@ -59,13 +59,16 @@ pub(crate) struct Entry {
 }
 
 /// A remote database of an extract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AttachRow {
-    pub(crate) alias: String,
-    pub(crate) extension: String,
-    pub(crate) url: String,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttachRow {
+    /// What the extract calls it.
+    pub alias: String,
+    /// The DuckDB extension that attaches it.
+    pub extension: String,
+    /// Where it is.
+    pub url: String,
     /// Names the credential; never the credential itself.
-    pub(crate) token_env: String,
+    pub token_env: String,
 }
 
 /// Everything that an extract says.

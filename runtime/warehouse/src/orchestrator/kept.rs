@@ -8,8 +8,8 @@ use domain::{QueryMode, SourceName};
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
-use crate::catalog::{CatalogColumn, CatalogTable};
-use crate::extract::{Contents, Entry, ExtractError, rows_of};
+use crate::catalog::{CatalogColumn, CatalogTable, RemotePlace};
+use crate::extract::{AttachRow, Contents, Entry, ExtractError, rows_of};
 use crate::open::Reader;
 use crate::paths::Paths;
 
@@ -60,8 +60,13 @@ impl Kept {
         };
         let before = before.filter(|_| contents.ours);
         for entry in contents.entries {
-            match columns(reader, before, &entry) {
-                Ok(columns) => kept.tables.push(Arc::new(table(source, entry, columns))),
+            let read = remote_place(&entry, &contents.attachments)
+                .and_then(|remote| Ok((remote, columns(reader, before, &entry)?)));
+            match read {
+                Ok((remote, columns)) => {
+                    let table = table(source, entry, columns, remote);
+                    kept.tables.push(Arc::new(table));
+                }
                 Err(reason) => kept.passed_over.push((entry.name.to_string(), reason)),
             }
         }
@@ -111,7 +116,36 @@ fn columns(
         .collect())
 }
 
-fn table(source: &SourceName, entry: Entry, columns: Vec<CatalogColumn>) -> CatalogTable {
+/// Where a remote table is. An extract of another program may say no more than the database.
+fn remote_place(
+    entry: &Entry,
+    databases: &[AttachRow],
+) -> Result<Option<RemotePlace>, String> {
+    if entry.query_mode == QueryMode::Local {
+        return Ok(None);
+    }
+    let (database, name) = match (&entry.remote, databases) {
+        (Some((alias, name)), _) => {
+            let mut databases = databases.iter();
+            let found = databases.find(|row| row.alias.eq_ignore_ascii_case(alias.as_str()));
+            let missing = || format!("its database `{alias}` is not in `_remote_attach`");
+            (found.ok_or_else(missing)?, name.clone())
+        }
+        (None, [only]) => (only, entry.name.to_string()),
+        (None, _) => return Err("the extract does not say in which database it is".to_owned()),
+    };
+    Ok(Some(RemotePlace {
+        database: database.clone(),
+        name,
+    }))
+}
+
+fn table(
+    source: &SourceName,
+    entry: Entry,
+    columns: Vec<CatalogColumn>,
+    remote: Option<RemotePlace>,
+) -> CatalogTable {
     CatalogTable {
         name: entry.name,
         source: source.clone(),
@@ -125,6 +159,7 @@ fn table(source: &SourceName, entry: Entry, columns: Vec<CatalogColumn>) -> Cata
             QueryMode::Remote => Vec::new(),
         },
         columns,
+        remote,
     }
 }
 
