@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod connections;
+mod extracts;
 mod first;
 mod housekeeping;
 mod scheduling;
@@ -81,6 +82,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     catch_up::catch_up(&warehouse).map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
     let credentials = Arc::new(open_credentials(&config, &warehouse)?);
+    serve_remote(&config, &warehouse, &credentials)?;
     let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
@@ -175,6 +177,20 @@ fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Credent
     Ok(store)
 }
 
+/// Credentials of remote databases come from the vault, or from a variable that may be one.
+fn serve_remote(
+    config: &Config,
+    warehouse: &Warehouse,
+    credentials: &Arc<CredentialStore>,
+) -> CliResult<()> {
+    let credentials = Arc::clone(credentials);
+    let served = warehouse.orchestrator.serve_remote(
+        config.remote.policy(),
+        Arc::new(move |source, name| credentials.remote(source, name)),
+    );
+    served.map_err(|error| CliError::advised(&error))
+}
+
 fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
     let runner_exe = std::env::current_exe().map_err(|error| CliError::advised(&error))?;
     let (runs, egress) = (&config.runs, &config.egress);
@@ -244,6 +260,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let mut chores = JoinSet::new();
     chores.spawn(housekeeping::keep(app.clone()));
     chores.spawn(scheduling::keep(app.clone()));
+    chores.spawn(extracts::watch(app.clone()));
     if let Some(webhook) = webhook {
         chores.spawn(alerts::deliver(app.clone(), webhook));
     }
@@ -316,6 +333,9 @@ fn url(app: &AppState, address: SocketAddr) -> String {
 }
 
 fn close(app: &AppState) {
+    if let Err(error) = app.warehouse.orchestrator.flush() {
+        tracing::warn!(error = chain(&error), "the master views are written at the next start");
+    }
     if let Err(error) = app.state().checkpoint() {
         tracing::warn!(
             error = chain(&error),

@@ -164,11 +164,20 @@ impl QueryEngine {
                 seconds: options.timeout.as_secs(),
             }),
             (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
-            (_, Err(error)) => Err(QueryError::Sql {
-                message: self.clean(&error, generation.hidden()),
-            }),
+            (_, Err(error)) => Err(self.failed(&error, &generation)),
             (_, Ok(result)) => Ok(result),
         }
+    }
+
+    fn failed(&self, error: &duckdb::Error, generation: &Generation) -> QueryError {
+        let message = self.clean(error, generation.hidden());
+        // Where a database is, and what its server says of the connection, is for admins.
+        let lost = message.starts_with("IO Error") && !message.contains("statement timeout");
+        if generation.is_attached() && lost {
+            tracing::warn!(message, "a remote database went away during a query");
+            return QueryError::Unreachable;
+        }
+        QueryError::Sql { message }
     }
 
     /// A connection in which the tables of a query that has passed the gate are there.

@@ -75,20 +75,18 @@ impl Remotes {
         let mut problems = Vec::new();
         let completed = tables.iter().map(|table| match &table.remote {
             None => Arc::clone(table),
-            Some(place) => match standings.columns(table, place) {
-                Ok(columns) => Arc::new(CatalogTable {
+            Some(place) => {
+                let (columns, reason) = standings.columns(table, place);
+                problems.extend(reason.map(|reason| Problem {
+                    source: table.source.to_string(),
+                    table: Some(table.name.to_string()),
+                    reason,
+                }));
+                Arc::new(CatalogTable {
                     columns: columns.to_vec(),
                     ..table.as_ref().clone()
-                }),
-                Err(reason) => {
-                    problems.push(Problem {
-                        source: table.source.to_string(),
-                        table: Some(table.name.to_string()),
-                        reason,
-                    });
-                    Arc::clone(table)
-                }
-            },
+                })
+            }
         });
         (completed.collect(), problems)
     }

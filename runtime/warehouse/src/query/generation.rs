@@ -103,6 +103,11 @@ impl Generation {
         remote.collect()
     }
 
+    /// Whether it has databases beside its files.
+    pub(super) fn is_attached(&self) -> bool {
+        !self.databases.is_empty()
+    }
+
     /// What must not be seen in any message.
     pub(super) fn hidden(&self) -> &[String] {
         &self.hidden
@@ -262,7 +267,7 @@ impl Generations {
 
     /// Forgets a generation whose databases may have gone away: the next query attaches them anew.
     pub(super) fn forget(&self, generation: &Arc<Generation>) {
-        if generation.databases.is_empty() {
+        if !generation.is_attached() {
             return;
         }
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! How each remote database is doing, and when it is looked at again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) enum Standing {
     Unknown,
-    Ready(Columns),
+    Ready,
     Down(String),
 }
 
@@ -27,6 +27,8 @@ struct Watched {
     /// The tables that are read from it.
     names: BTreeSet<String>,
     standing: Standing,
+    /// What it said last of its tables.
+    columns: Columns,
     failures: u32,
     /// When it is looked at.
     due: Option<Instant>,
@@ -58,6 +60,7 @@ impl Standings {
                 row,
                 names,
                 standing: Standing::Unknown,
+                columns: Columns::new(),
                 failures: 0,
                 due: Some(Instant::now()),
             };
@@ -91,8 +94,8 @@ impl Standings {
             Ok(columns) => {
                 let watched = self.0.get_mut(&target.key());
                 if let Some(watched) = watched.filter(|watched| watched.row == target.row) {
-                    (watched.standing, watched.failures, watched.due) =
-                        (Standing::Ready(columns), 0, None);
+                    watched.columns = columns;
+                    (watched.standing, watched.failures, watched.due) = (Standing::Ready, 0, None);
                 }
             }
             Err(reason) => self.down(target, reason),
@@ -119,23 +122,27 @@ impl Standings {
         }
     }
 
-    /// A table's columns; none yet where its database has not been looked at.
+    /// The columns that a table had when its database was last seen, and why it cannot be read now.
     pub(super) fn columns(
         &self,
         table: &CatalogTable,
         place: &RemotePlace,
-    ) -> Result<&[CatalogColumn], String> {
+    ) -> (&[CatalogColumn], Option<String>) {
         let key = (table.source.clone(), place.database.alias.clone());
-        match self.0.get(&key).map(|watched| &watched.standing) {
-            None | Some(Standing::Unknown) => Ok(&[]),
-            Some(Standing::Down(reason)) => {
-                Err(format!("its database `{}` cannot be attached: {reason}", key.1))
+        let Some(watched) = self.0.get(&key) else {
+            return (&[], None);
+        };
+        let (columns, refused) = match watched.columns.get(&place.name) {
+            Some(Ok(columns)) => (columns.as_slice(), None),
+            Some(Err(reason)) => (&[][..], Some(format!("it cannot be read in its database: {reason}"))),
+            None => (&[][..], None),
+        };
+        match &watched.standing {
+            Standing::Down(reason) => {
+                let reason = format!("its database `{}` cannot be attached: {reason}", key.1);
+                (columns, Some(reason))
             }
-            Some(Standing::Ready(columns)) => match columns.get(&place.name) {
-                Some(Ok(columns)) => Ok(columns),
-                Some(Err(reason)) => Err(format!("it cannot be read in its database: {reason}")),
-                None => Ok(&[]),
-            },
+            Standing::Unknown | Standing::Ready => (columns, refused),
         }
     }
 }
