@@ -199,9 +199,9 @@ need_extensions() {
 }
 
 extensions() {
-    for name in postgres-scanner sqlite-scanner ducklake; do
+    for extension in postgres-scanner sqlite-scanner ducklake; do
         "$cache/py/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$1" \
-            "duckdb-extension-$name==$duckdb_version" || return
+            "duckdb-extension-$extension==$duckdb_version" || return
     done
     mkdir -p "$1/v$duckdb_version/linux_amd64"
     for wheel in "$1"/*.whl; do

@@ -38,16 +38,26 @@ fn measure(folder: &Path, sources: usize, seconds: f64, turns: usize) -> Vec<Row
         // Nothing is known of what the last one read.
         let _ = std::fs::remove_file(folder.join("analytics/server.duckdb"));
         let warehouse = Warehouse::open(folder).expect("it opens");
-        full.push(timed(|| drop(warehouse.orchestrator.rebuild().expect("it rebuilds"))));
-        written.push(timed(|| warehouse.orchestrator.flush().expect("it is written")));
+        full.push(timed(|| {
+            drop(warehouse.orchestrator.rebuild().expect("it rebuilds"))
+        }));
+        written.push(timed(|| {
+            warehouse.orchestrator.flush().expect("it is written")
+        }));
         publish(&warehouse, turn % sources);
-        one.push(timed(|| drop(warehouse.orchestrator.rebuild().expect("it rebuilds"))));
-        again.push(timed(|| warehouse.orchestrator.flush().expect("it is written")));
+        one.push(timed(|| {
+            drop(warehouse.orchestrator.rebuild().expect("it rebuilds"))
+        }));
+        again.push(timed(|| {
+            warehouse.orchestrator.flush().expect("it is written")
+        }));
         let granted = (0..GRANTED.min(tables)).map(|n| table((n * 7 + turn) % tables));
         let scope = Scope::Only(granted.collect::<BTreeSet<_>>());
         let sql = format!("SELECT count(*) FROM {}", table(turn % tables));
         first.push(timed(|| {
-            let answer = warehouse.queries.query(&scope, &sql, &QueryOptions::default());
+            let answer = warehouse
+                .queries
+                .query(&scope, &sql, &QueryOptions::default());
             assert_eq!(answer.expect("it answers").row_count, 1);
         }));
     }
@@ -59,15 +69,30 @@ fn measure(folder: &Path, sources: usize, seconds: f64, turns: usize) -> Vec<Row
         aim,
     };
     vec![
-        row(format!("full rebuild of {tables} tables"), full, "s", Aim::AtMost(seconds)),
-        row(format!("until the master views of {tables} tables are written"), written, "s", Aim::Nothing),
+        row(
+            format!("full rebuild of {tables} tables"),
+            full,
+            "s",
+            Aim::AtMost(seconds),
+        ),
+        row(
+            format!("until the master views of {tables} tables are written"),
+            written,
+            "s",
+            Aim::Nothing,
+        ),
         row(
             format!("rebuild after one source of {sources} changed"),
             milli(&one),
             "ms",
             Aim::AtMost(50.0),
         ),
-        row(format!("until the master views follow that, of {tables}"), milli(&again), "ms", Aim::Nothing),
+        row(
+            format!("until the master views follow that, of {tables}"),
+            milli(&again),
+            "ms",
+            Aim::Nothing,
+        ),
         row(
             format!("first query of a grant set never seen, of {tables} tables"),
             milli(&first),

@@ -86,7 +86,10 @@ fn rows_are_read_through_the_extract_and_through_the_master_views() {
     ]);
     // They follow a run by a moment.
     until("the master views follow", || {
-        python(&master, "SELECT count(*) FROM duckdb_views() WHERE view_name = 'copies'") == json!([[1]])
+        python(
+            &master,
+            "SELECT count(*) FROM duckdb_views() WHERE view_name = 'copies'",
+        ) == json!([[1]])
     });
     let read = || {
         assert_eq!(python(&extract, rows), expected);

@@ -15,13 +15,21 @@ const PASSWORD: &str = "canary-of-postgres-8d1f";
 /// Extensions as they were fetched for the tests.
 fn fetched() -> std::path::PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/extensions");
-    folder.canonicalize().expect("`./dev setup` fetches extensions")
+    folder
+        .canonicalize()
+        .expect("`./dev setup` fetches extensions")
 }
 
 fn install(data: &Path, name: &str, file: &str) -> std::process::Output {
-    let file = fetched().join("v1.5.5/linux_amd64").join(format!("{file}.duckdb_extension"));
+    let file = fetched()
+        .join("v1.5.5/linux_amd64")
+        .join(format!("{file}.duckdb_extension"));
     let mut command = sluice();
-    command.args(["extensions", "install", name, "--data-dir"]).arg(data).arg("--file").arg(file);
+    command
+        .args(["extensions", "install", name, "--data-dir"])
+        .arg(data)
+        .arg("--file")
+        .arg(file);
     command.output().expect("it starts")
 }
 
@@ -55,12 +63,22 @@ fn extract(app: &App, source: &str, rows: &[(&str, &str, &str)], tables: &[(&str
          CREATE TABLE _sluice_remote (table_name VARCHAR, alias VARCHAR, remote_name VARCHAR);",
     );
     for (alias, extension, url) in rows {
-        let token = if *extension == "postgres" { "SLUICE_CREDENTIAL_DB" } else { "" };
-        sql.push_str(&format!("INSERT INTO _remote_attach VALUES ('{alias}', '{extension}', '{url}', '{token}');"));
+        let token = if *extension == "postgres" {
+            "SLUICE_CREDENTIAL_DB"
+        } else {
+            ""
+        };
+        sql.push_str(&format!(
+            "INSERT INTO _remote_attach VALUES ('{alias}', '{extension}', '{url}', '{token}');"
+        ));
     }
     for (name, alias, there) in tables {
-        sql.push_str(&format!("INSERT INTO _meta VALUES ('{name}', '', 0, 0, now(), 'remote');"));
-        sql.push_str(&format!("INSERT INTO _sluice_remote VALUES ('{name}', '{alias}', '{there}');"));
+        sql.push_str(&format!(
+            "INSERT INTO _meta VALUES ('{name}', '', 0, 0, now(), 'remote');"
+        ));
+        sql.push_str(&format!(
+            "INSERT INTO _sluice_remote VALUES ('{name}', '{alias}', '{there}');"
+        ));
     }
     let next = folder.join("next.duckdb");
     rewrite(&next, &sql);
@@ -79,8 +97,14 @@ fn reason(app: &App, table: &str, words: &str) -> String {
         let report = rebuild(app);
         let problems = report["problems"].as_array().unwrap().iter();
         let mine = problems.filter(|problem| problem["table"] == table);
-        found = mine.map(|problem| problem["reason"].as_str().unwrap()).collect();
-        if words.is_empty() { found.is_empty() } else { found.contains(words) }
+        found = mine
+            .map(|problem| problem["reason"].as_str().unwrap())
+            .collect();
+        if words.is_empty() {
+            found.is_empty()
+        } else {
+            found.contains(words)
+        }
     });
     found
 }
@@ -101,17 +125,27 @@ fn tables_of_postgresql_are_read_and_nothing_else_is_done_there() {
          CREATE VIEW slow AS SELECT 1 AS one FROM (SELECT pg_sleep(60)) AS s;
          CREATE TABLE secret AS SELECT 'canary' AS value",
     );
-    let (app, _folder) = server(&postgres(database.port), &[("postgres", "postgres_scanner")]);
+    let (app, _folder) = server(
+        &postgres(database.port),
+        &[("postgres", "postgres_scanner")],
+    );
     let url = format!("postgresql://owner@localhost:{}/shop", database.port);
     extract(
         &app,
         "crm",
         &[("db", "postgres", &url)],
-        &[("orders", "db", "public.orders"), ("slow", "db", "public.slow"), ("nothing", "db", "public.nothing")],
+        &[
+            ("orders", "db", "public.orders"),
+            ("slow", "db", "public.slow"),
+            ("nothing", "db", "public.nothing"),
+        ],
     );
     rebuild(&app);
     assert!(reason(&app, "nothing", "cannot be read").contains("nothing"));
-    assert_eq!(app.rows("SELECT count(*), max(id) FROM orders"), json!([[100, 100]]));
+    assert_eq!(
+        app.rows("SELECT count(*), max(id) FROM orders"),
+        json!([[100, 100]])
+    );
     assert_eq!(
         app.rows("SELECT o.id FROM orders o JOIN range(3, 5) r ON r.range = o.id ORDER BY 1"),
         json!([[3], [4]])
@@ -131,14 +165,22 @@ fn tables_of_postgresql_are_read_and_nothing_else_is_done_there() {
     }
     let slow = app.query("SELECT * FROM slow").detail();
     assert!(slow.contains("statement timeout"), "{slow}");
-    assert_eq!(database.sql("shop", PASSWORD, "SELECT count(*) FROM orders").trim(), "100");
+    assert_eq!(
+        database
+            .sql("shop", PASSWORD, "SELECT count(*) FROM orders")
+            .trim(),
+        "100"
+    );
 }
 
 #[test]
 fn a_database_that_is_down_costs_its_own_tables_and_comes_back() {
     let mut database = Postgres::start(PASSWORD);
     database.sql("shop", PASSWORD, "CREATE TABLE orders AS SELECT 7 AS id");
-    let (app, _folder) = server(&postgres(database.port), &[("postgres", "postgres_scanner")]);
+    let (app, _folder) = server(
+        &postgres(database.port),
+        &[("postgres", "postgres_scanner")],
+    );
     let local = app.data.join("extracts/files");
     std::fs::create_dir_all(local.join("data")).unwrap();
     rewrite(
@@ -148,20 +190,32 @@ fn a_database_that_is_down_costs_its_own_tables_and_comes_back() {
             local.display()
         ),
     );
-    let url = format!("host=localhost port={} dbname=shop user=owner", database.port);
-    extract(&app, "crm", &[("db", "postgres", &url)], &[("orders", "db", "public.orders")]);
+    let url = format!(
+        "host=localhost port={} dbname=shop user=owner",
+        database.port
+    );
+    extract(
+        &app,
+        "crm",
+        &[("db", "postgres", &url)],
+        &[("orders", "db", "public.orders")],
+    );
     rebuild(&app);
     assert_eq!(app.rows("SELECT id FROM orders"), json!([[7]]));
 
     database.stop();
-    until("the query fails", || app.query("SELECT id FROM orders").status == 503);
+    until("the query fails", || {
+        app.query("SELECT id FROM orders").status == 503
+    });
     assert_eq!(app.rows("SELECT id FROM here"), json!([[1]]));
     let told = reason(&app, "orders", "cannot be attached");
     assert!(!told.contains(PASSWORD), "{told}");
 
     database.resume();
     reason(&app, "orders", "");
-    until("the query works again", || app.query("SELECT id FROM orders").status == 200);
+    until("the query works again", || {
+        app.query("SELECT id FROM orders").status == 200
+    });
 }
 
 #[test]
@@ -170,34 +224,60 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
     database.sql("shop", PASSWORD, "CREATE TABLE orders AS SELECT 7 AS id");
     let (app, _folder) = server(&postgres(database.port), &[]);
     let url = format!("postgresql://owner@localhost:{}/shop", database.port);
-    extract(&app, "crm", &[("db", "postgres", &url)], &[("orders", "db", "public.orders")]);
+    extract(
+        &app,
+        "crm",
+        &[("db", "postgres", &url)],
+        &[("orders", "db", "public.orders")],
+    );
     reason(&app, "orders", "sluice extensions install postgres");
-    assert!(install(&app.data, "postgres", "postgres_scanner").status.success());
+    assert!(
+        install(&app.data, "postgres", "postgres_scanner")
+            .status
+            .success()
+    );
     reason(&app, "orders", "");
     assert_eq!(app.rows("SELECT id FROM orders"), json!([[7]]));
 
     let verify = |data: &Path| {
         let mut command = sluice();
-        command.args(["extensions", "verify", "--data-dir"]).arg(data);
+        command
+            .args(["extensions", "verify", "--data-dir"])
+            .arg(data);
         command.output().expect("it starts")
     };
     assert!(verify(&app.data).status.success());
-    let file = app.data.join("extensions/v1.5.5/linux_amd64/postgres_scanner.duckdb_extension");
+    let file = app
+        .data
+        .join("extensions/v1.5.5/linux_amd64/postgres_scanner.duckdb_extension");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes.push(0);
     std::fs::write(&file, bytes).unwrap();
     assert!(!verify(&app.data).status.success());
     // The same database under another name has to be attached anew.
-    extract(&app, "crm", &[("again", "postgres", &url)], &[("orders", "again", "public.orders")]);
+    extract(
+        &app,
+        "crm",
+        &[("again", "postgres", &url)],
+        &[("orders", "again", "public.orders")],
+    );
     reason(&app, "orders", "is not the file that was installed");
 }
 
 #[test]
 fn a_wrong_password_is_a_reason_without_the_password() {
     let database = Postgres::start("another-password");
-    let (app, _folder) = server(&postgres(database.port), &[("postgres", "postgres_scanner")]);
+    let (app, _folder) = server(
+        &postgres(database.port),
+        &[("postgres", "postgres_scanner")],
+    );
     let url = format!("postgresql://owner@localhost:{}/shop", database.port);
-    extract(&app, "crm", &[("db", "postgres", &url)], &[("orders", "db", "public.orders")]);
+    extract(
+        &app,
+        "crm",
+        &[("db", "postgres", &url)],
+        &[("orders", "db", "public.orders")],
+    );
     let told = reason(&app, "orders", "cannot be attached");
     assert!(told.contains("password authentication failed"), "{told}");
     assert!(!told.contains(PASSWORD));
@@ -209,6 +289,14 @@ fn a_wrong_password_is_a_reason_without_the_password() {
 fn python(script: &str) {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/py/bin/python");
     let mut command = Command::new(python);
-    let done = command.args(["-c", script]).arg(fetched()).output().expect("Python starts");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = command
+        .args(["-c", script])
+        .arg(fetched())
+        .output()
+        .expect("Python starts");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

@@ -31,10 +31,23 @@ impl Postgres {
         std::fs::write(&file, password).expect("it can be written");
         give_away(folder.path());
         let mut init = program("initdb");
-        init.args(["--username=owner", "--auth=scram-sha-256", "--no-sync", "--pwfile"]);
-        let made = init.arg(&file).arg("-D").arg(folder.path().join("data")).output();
+        init.args([
+            "--username=owner",
+            "--auth=scram-sha-256",
+            "--no-sync",
+            "--pwfile",
+        ]);
+        let made = init
+            .arg(&file)
+            .arg("-D")
+            .arg(folder.path().join("data"))
+            .output();
         let made = made.expect("initdb starts");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
@@ -55,7 +68,10 @@ impl Postgres {
         postgres.arg("-D").arg(self.folder.path().join("data"));
         postgres.args(["-p", &self.port.to_string(), "-c", "fsync=off", "-c"]);
         postgres.args(["listen_addresses=127.0.0.1", "-c"]);
-        postgres.arg(format!("unix_socket_directories={}", self.folder.path().display()));
+        postgres.arg(format!(
+            "unix_socket_directories={}",
+            self.folder.path().display()
+        ));
         postgres.stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(postgres.spawn().expect("postgres starts"));
         let socket = self.folder.path().join(format!(".s.PGSQL.{}", self.port));
@@ -76,7 +92,8 @@ impl Postgres {
             return;
         };
         let mut stop = program("pg_ctl");
-        stop.args(["stop", "-m", "immediate", "-D"]).arg(self.folder.path().join("data"));
+        stop.args(["stop", "-m", "immediate", "-D"])
+            .arg(self.folder.path().join("data"));
         let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let _ = process.wait();
     }
@@ -85,10 +102,24 @@ impl Postgres {
     #[track_caller]
     pub fn sql(&self, database: &str, password: &str, sql: &str) -> String {
         let mut psql = program("psql");
-        psql.args(["-h", "127.0.0.1", "-U", "owner", "-p", &self.port.to_string()]);
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "owner",
+            "-p",
+            &self.port.to_string(),
+        ]);
         psql.args(["-d", database, "-v", "ON_ERROR_STOP=1", "-Atc", sql]);
-        let done = psql.env("PGPASSWORD", password).output().expect("psql starts");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let done = psql
+            .env("PGPASSWORD", password)
+            .output()
+            .expect("psql starts");
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 }
@@ -110,7 +141,10 @@ fn program(name: &str) -> Command {
 }
 
 fn found(name: &str) -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut places: Vec<PathBuf> = versions.map(|v| v.path().join("bin").join(name)).collect();
     places.retain(|place| place.exists());
     places.sort();

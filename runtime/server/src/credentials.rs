@@ -129,7 +129,10 @@ impl CredentialStore {
 
     /// What opens a remote database: a slot of the source, or a variable that an admin may name there.
     pub(crate) fn remote(&self, source: &SourceName, name: &str) -> Result<Secret, String> {
-        let filled = self.state.credentials(source).map_err(|error| error.to_string())?;
+        let filled = self
+            .state
+            .credentials(source)
+            .map_err(|error| error.to_string())?;
         let slot = filled.iter().find(|(slot, _)| slot.as_str() == name);
         match slot {
             Some((slot, filled)) => {

@@ -92,12 +92,18 @@ impl Origin {
         }
         let package = format!("duckdb-extension-{}", file.replace('_', "-"));
         let bytes = self.from_index(&package, file).await?;
-        Ok((bytes, format!("the Python package {package} {DUCKDB_VERSION}")))
+        Ok((
+            bytes,
+            format!("the Python package {package} {DUCKDB_VERSION}"),
+        ))
     }
 
     async fn from_repository(&self, repository: &Url, file: &str) -> Result<Vec<u8>, FetchError> {
         let place = platform();
-        let url = below(repository, &format!("v{DUCKDB_VERSION}/{place}/{file}.duckdb_extension.gz"))?;
+        let url = below(
+            repository,
+            &format!("v{DUCKDB_VERSION}/{place}/{file}.duckdb_extension.gz"),
+        )?;
         let packed = self.get(&url, MOST_BYTES).await?;
         let unpack = flate2::read::GzDecoder::new(packed.as_slice());
         all(unpack).map_err(|reason| FetchError::Archive(shown(url.as_str()), reason))
@@ -119,9 +125,8 @@ impl Origin {
     }
 
     async fn get(&self, url: &Url, most: usize) -> Result<Vec<u8>, FetchError> {
-        let failed = |error: reqwest::Error| {
-            FetchError::Unreached(shown(url.as_str()), error.without_url())
-        };
+        let failed =
+            |error: reqwest::Error| FetchError::Unreached(shown(url.as_str()), error.without_url());
         let mut answer = self.client.get(url.clone()).send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(FetchError::Status(shown(url.as_str()), answer.status()));
@@ -141,7 +146,10 @@ impl Origin {
 fn from_wheel(bytes: &[u8], file: &str) -> Result<Vec<u8>, String> {
     let mut wheel = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|e| e.to_string())?;
     let ending = format!("/v{DUCKDB_VERSION}/{file}.duckdb_extension");
-    let name = wheel.file_names().find(|name| name.ends_with(&ending)).map(str::to_owned);
+    let name = wheel
+        .file_names()
+        .find(|name| name.ends_with(&ending))
+        .map(str::to_owned);
     let name = name.ok_or_else(|| format!("it holds no `{file}.duckdb_extension`"))?;
     all(wheel.by_name(&name).map_err(|e| e.to_string())?)
 }
@@ -186,9 +194,15 @@ mod tests {
 
     #[test]
     fn a_password_of_an_index_is_not_shown() {
-        assert_eq!(shown("https://me:canary@pypi.example.com/simple"), "https://pypi.example.com/simple");
+        assert_eq!(
+            shown("https://me:canary@pypi.example.com/simple"),
+            "https://pypi.example.com/simple"
+        );
         assert!(!shown("me:canary@x").contains("canary"));
-        assert!(matches!(address("file:///etc/passwd"), Err(FetchError::Address(_))));
+        assert!(matches!(
+            address("file:///etc/passwd"),
+            Err(FetchError::Address(_))
+        ));
     }
 
     #[test]

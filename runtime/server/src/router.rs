@@ -18,7 +18,8 @@ use utoipa_axum::routes;
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
     knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, reading,
-    rebuild, registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
+    rebuild, registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep,
+    users,
 };
 use crate::app::AppState;
 use crate::auth::guard;

@@ -334,7 +334,10 @@ fn url(app: &AppState, address: SocketAddr) -> String {
 
 fn close(app: &AppState) {
     if let Err(error) = app.warehouse.orchestrator.flush() {
-        tracing::warn!(error = chain(&error), "the master views are written at the next start");
+        tracing::warn!(
+            error = chain(&error),
+            "the master views are written at the next start"
+        );
     }
     if let Err(error) = app.state().checkpoint() {
         tracing::warn!(

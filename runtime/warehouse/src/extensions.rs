@@ -22,7 +22,9 @@ const MOST_BYTES: u64 = 256 << 20;
 #[derive(Debug, Error)]
 pub enum ExtensionError {
     /// It is not in the folder.
-    #[error("the extension `{0}` is not installed; an operator adds it with `sluice extensions install {0}`")]
+    #[error(
+        "the extension `{0}` is not installed; an operator adds it with `sluice extensions install {0}`"
+    )]
     Missing(String),
     /// Its bytes are not those that were installed.
     #[error(
@@ -98,7 +100,12 @@ impl ExtensionFolder {
     ///
     /// # Errors
     /// [`ExtensionError`]; nothing is changed then.
-    pub fn install(&self, name: &str, bytes: &[u8], from: &str) -> Result<Installed, ExtensionError> {
+    pub fn install(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        from: &str,
+    ) -> Result<Installed, ExtensionError> {
         let file = file_of(name)?;
         let path = self.place(file);
         let failed = |source| ExtensionError::Io {
@@ -151,12 +158,19 @@ impl ExtensionFolder {
     pub fn load(&self, name: &str) -> Result<(), ExtensionError> {
         let refused = |error: duckdb::Error| ExtensionError::Refused {
             name: name.to_owned(),
-            reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
+            reason: error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         };
         file_of(name)?;
         let connection = open::in_memory("256MB", 1).map_err(refused)?;
         self.use_in(&connection).map_err(refused)?;
-        connection.execute_batch(&format!("LOAD {name}")).map_err(refused)
+        connection
+            .execute_batch(&format!("LOAD {name}"))
+            .map_err(refused)
     }
 
     /// Has an instance look here for extensions, and nowhere else.
@@ -219,11 +233,16 @@ mod tests {
     fn what_is_no_extension_is_not_installed() {
         let folder = tempfile::tempdir().unwrap();
         let extensions = ExtensionFolder::new(folder.path().join("extensions"));
-        let error = extensions.install("postgres", b"garbage", "a test").unwrap_err();
+        let error = extensions
+            .install("postgres", b"garbage", "a test")
+            .unwrap_err();
         assert!(matches!(error, ExtensionError::Refused { .. }), "{error}");
         assert!(extensions.list().unwrap().is_empty());
         let error = extensions.verify("postgres").unwrap_err().to_string();
-        assert!(error.contains("sluice extensions install postgres"), "{error}");
+        assert!(
+            error.contains("sluice extensions install postgres"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -16,10 +16,10 @@ pub mod state;
 pub mod warehouse;
 
 pub use catalog::{Catalog, CatalogColumn, CatalogTable, RemotePlace};
+pub use extensions::{ExtensionError, ExtensionFolder, Installed};
 pub use extract::{
     Extracts, TableFile, Verified, has_small_files, published_sources, verify_beside,
 };
-pub use extensions::{ExtensionError, ExtensionFolder, Installed};
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};

@@ -181,11 +181,7 @@ impl QueryEngine {
     }
 
     /// A connection in which the tables of a query that has passed the gate are there.
-    fn admit(
-        &self,
-        scope: &Scope,
-        sql: &str,
-    ) -> Result<(Arc<Generation>, Connection), QueryError> {
+    fn admit(&self, scope: &Scope, sql: &str) -> Result<(Arc<Generation>, Connection), QueryError> {
         // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
         let mut attempts = 3;
         loop {

@@ -23,8 +23,8 @@ use crate::catalog::CatalogTable;
 use crate::extensions::ExtensionFolder;
 use crate::orchestrator::Problem;
 
-pub use policy::{RemotePolicy, Servers, SslMode};
 pub(crate) use attach::{Attached, Target, clean, rows_of};
+pub use policy::{RemotePolicy, Servers, SslMode};
 pub(crate) use prober::Prober;
 use standing::Standings;
 
@@ -43,7 +43,9 @@ pub(crate) struct Setup {
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +113,10 @@ impl Remotes {
         targets: &BTreeSet<Target>,
         connection: Connection,
     ) -> Result<Attached, String> {
-        let setup = self.setup.get().ok_or("no remote database is attached here")?;
+        let setup = self
+            .setup
+            .get()
+            .ok_or("no remote database is attached here")?;
         let down = |target| self.lock().is_down(target).map(str::to_owned);
         if let Some(reason) = targets.iter().find_map(down) {
             return Err(reason);
@@ -126,6 +131,8 @@ impl Remotes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Standings> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,10 @@ use super::*;
 
 /// A configuration that lets one extension read one folder.
 fn reads(extension: &str, folder: &Path) -> String {
-    format!("remote:\n  extensions:\n    {extension}:\n      folders: [\"{}\"]\n", folder.display())
+    format!(
+        "remote:\n  extensions:\n    {extension}:\n      folders: [\"{}\"]\n",
+        folder.display()
+    )
 }
 
 #[test]
@@ -15,7 +18,10 @@ fn tables_of_sqlite_are_read() {
         "import sqlite3; c = sqlite3.connect('{}'); c.execute('CREATE TABLE t (id INTEGER, name TEXT)'); c.execute(\"INSERT INTO t VALUES (1, 'Ada')\"); c.commit()",
         file.display()
     ));
-    let (app, _folder) = server(&reads("sqlite", files.path()), &[("sqlite", "sqlite_scanner")]);
+    let (app, _folder) = server(
+        &reads("sqlite", files.path()),
+        &[("sqlite", "sqlite_scanner")],
+    );
     let url = file.display().to_string();
     let other = "/etc/passwd";
     extract(
@@ -26,7 +32,10 @@ fn tables_of_sqlite_are_read() {
     );
     reason(&app, "passwords", "is not below a folder");
     assert_eq!(app.rows("SELECT id, name FROM people"), json!([[1, "Ada"]]));
-    for sql in ["SELECT * FROM sqlite_scan('/etc/passwd', 't')", "SELECT * FROM passwords"] {
+    for sql in [
+        "SELECT * FROM sqlite_scan('/etc/passwd', 't')",
+        "SELECT * FROM passwords",
+    ] {
         assert_ne!(app.query(sql).status, 200, "{sql}");
     }
 }
@@ -78,7 +87,9 @@ for name, catalog in (('one', 'sqlite:{folder}/one.sqlite'), ('two', '{folder}/t
     );
     rebuild(&app);
     assert_eq!(
-        app.rows("SELECT (SELECT any_value(name) FROM first), count(*), any_value(name) FROM second"),
+        app.rows(
+            "SELECT (SELECT any_value(name) FROM first), count(*), any_value(name) FROM second"
+        ),
         json!([["one", 5000, "two"]])
     );
 }

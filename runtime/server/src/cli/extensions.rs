@@ -83,23 +83,29 @@ async fn install_all(install: Install) -> CliResult<ExitCode> {
 }
 
 fn read(file: &Path) -> CliResult<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        CliError::new(format!("`{}` cannot be read: {error}", file.display()))
-    })
+    std::fs::read(file)
+        .map_err(|error| CliError::new(format!("`{}` cannot be read: {error}", file.display())))
 }
 
 fn list(folder: &ExtensionFolder) -> CliResult<ExitCode> {
-    let installed = folder.list().map_err(|error| CliError::new(chain(&error)))?;
+    let installed = folder
+        .list()
+        .map_err(|error| CliError::new(chain(&error)))?;
     let rows = installed.into_iter().map(|(name, installed)| {
         let at = installed.installed_at.to_string();
         vec![name, installed.sha256.to_string(), installed.from, at]
     });
-    print(&table(&["extension", "sha256", "from", "installed"], &rows.collect::<Vec<_>>()));
+    print(&table(
+        &["extension", "sha256", "from", "installed"],
+        &rows.collect::<Vec<_>>(),
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(folder: &ExtensionFolder) -> CliResult<ExitCode> {
-    let installed = folder.list().map_err(|error| CliError::new(chain(&error)))?;
+    let installed = folder
+        .list()
+        .map_err(|error| CliError::new(chain(&error)))?;
     let mut code = ExitCode::SUCCESS;
     for name in installed.keys() {
         match folder.verify(name).and_then(|()| folder.load(name)) {

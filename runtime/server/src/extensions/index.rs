@@ -73,6 +73,9 @@ mod tests {
         let [wheel] = fitting.as_slice() else {
             panic!("{fitting:?}")
         };
-        assert_eq!(wheel.url.as_str(), format!("https://pypi.example.com/files/{file}"));
+        assert_eq!(
+            wheel.url.as_str(),
+            format!("https://pypi.example.com/files/{file}")
+        );
     }
 }

@@ -117,10 +117,7 @@ fn columns(
 }
 
 /// Where a remote table is. An extract of another program may say no more than the database.
-fn remote_place(
-    entry: &Entry,
-    databases: &[AttachRow],
-) -> Result<Option<RemotePlace>, String> {
+fn remote_place(entry: &Entry, databases: &[AttachRow]) -> Result<Option<RemotePlace>, String> {
     if entry.query_mode == QueryMode::Local {
         return Ok(None);
     }

@@ -60,11 +60,7 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    fn build(
-        place: &Place<'_>,
-        catalog: &Catalog,
-        wanted: &Wanted,
-    ) -> Result<Self, QueryError> {
+    fn build(place: &Place<'_>, catalog: &Catalog, wanted: &Wanted) -> Result<Self, QueryError> {
         let tables = catalog.tables.iter();
         let granted = tables.filter(|table| wanted.scope.covers(table.name.as_str()));
         let tables: HashMap<_, _> = granted
@@ -184,10 +180,13 @@ fn locked(
     spill.map_err(failed)?;
     let attached = match databases.is_empty() {
         true => Attached::none(connection),
-        false => place.remotes.attach(databases, connection).map_err(|reason| {
-            tracing::warn!(reason, "a remote database cannot be attached for a query");
-            QueryError::Unreachable
-        })?,
+        false => place
+            .remotes
+            .attach(databases, connection)
+            .map_err(|reason| {
+                tracing::warn!(reason, "a remote database cannot be attached for a query");
+                QueryError::Unreachable
+            })?,
     };
     open::lock(&attached.connection, files, &attached.folders).map_err(failed)?;
     Ok(attached)
@@ -274,7 +273,10 @@ impl Generations {
         cells.1.retain(|_, (_, cell)| {
             // One that is being built is another.
             let held = cell.try_lock();
-            !held.is_ok_and(|held| held.as_ref().is_some_and(|held| Arc::ptr_eq(held, generation)))
+            !held.is_ok_and(|held| {
+                held.as_ref()
+                    .is_some_and(|held| Arc::ptr_eq(held, generation))
+            })
         });
     }
 

@@ -26,16 +26,19 @@ pub(super) fn vet(
 ) -> Result<IpAddr, String> {
     let shown: String = host.chars().take(200).collect();
     let shown = shown.escape_debug();
-    // Rules speak of URLs; what is meant is the host and the port.
+    // Rules speak of URLs; what is meant is the host and the port. What a URL takes for something else,
+    // such as a user's name, would pass the rule as another host than is resolved.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     let url = Url::parse(&format!("https://{}:{port}/", bracketed(host)));
-    let url = url.map_err(|_| format!("`{shown}` is not the name of a host"))?;
+    let url = url.ok().filter(|_| host.chars().all(plain));
+    let url = url.ok_or_else(|| format!("`{shown}` is not the name of a host"))?;
     if !servers.hosts.iter().any(|rule| rule.allows(&url)) {
         return Err(format!(
             "`{shown}:{port}` is not in `remote.extensions.{extension}.hosts` of the configuration"
         ));
     }
-    let addresses = resolve(host, port)
-        .map_err(|error| format!("`{shown}` could not be resolved: {error}"))?;
+    let addresses =
+        resolve(host, port).map_err(|error| format!("`{shown}` could not be resolved: {error}"))?;
     let refused = addresses.iter().find(|address| {
         !is_globally_routable(address.ip()) && !servers.private_addresses.contains(address)
     });
@@ -46,7 +49,9 @@ pub(super) fn vet(
             address.ip()
         ));
     }
-    let first = addresses.first().ok_or_else(|| format!("`{shown}` has no address"))?;
+    let first = addresses
+        .first()
+        .ok_or_else(|| format!("`{shown}` has no address"))?;
     Ok(first.ip())
 }
 
@@ -82,7 +87,10 @@ mod tests {
     fn only_hosts_and_ports_of_the_rules_are_dialled() {
         let servers = servers("db.example.com:5432", &[]);
         let vet = |host, port| vet(&servers, "postgres", host, port, outside);
-        assert_eq!(vet("db.example.com", 5432).unwrap().to_string(), "93.184.215.14");
+        assert_eq!(
+            vet("db.example.com", 5432).unwrap().to_string(),
+            "93.184.215.14"
+        );
         for (host, port) in [
             ("evil.example.com", 5432),
             ("db.example.com", 5433),

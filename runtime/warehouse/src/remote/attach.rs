@@ -199,9 +199,10 @@ fn within<T: Send + 'static>(
     spawned.map_err(|error| format!("no thread can be started: {error}"))?;
     match receive.recv_timeout(limit) {
         Ok(done) => done,
-        Err(RecvTimeoutError::Timeout) => {
-            Err(format!("it did not answer within {} seconds", limit.as_secs()))
-        }
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "it did not answer within {} seconds",
+            limit.as_secs()
+        )),
         Err(RecvTimeoutError::Disconnected) => Err("attaching it failed".to_owned()),
     }
 }

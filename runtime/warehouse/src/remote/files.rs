@@ -3,11 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The real place of an existing file or folder below one of the folders, links resolved.
-pub(super) fn within(
-    folders: &[PathBuf],
-    extension: &str,
-    text: &str,
-) -> Result<PathBuf, String> {
+pub(super) fn within(folders: &[PathBuf], extension: &str, text: &str) -> Result<PathBuf, String> {
     let shown: String = text.chars().take(300).collect();
     let shown = shown.escape_debug();
     let path = Path::new(text);
@@ -15,7 +11,9 @@ pub(super) fn within(
         return Err(format!("`{shown}` is not an absolute path"));
     }
     let refused = || {
-        format!("`{shown}` is not below a folder of `remote.extensions.{extension}.folders` of the configuration")
+        format!(
+            "`{shown}` is not below a folder of `remote.extensions.{extension}.folders` of the configuration"
+        )
     };
     // What lies elsewhere is refused alike, whether it is there or not.
     let named = folders.iter().any(|folder| path.starts_with(folder));
@@ -24,7 +22,11 @@ pub(super) fn within(
         Err(error) if named => return Err(format!("`{shown}` cannot be opened: {error}")),
         Err(_) => return Err(refused()),
     };
-    let below = |folder: &PathBuf| folder.canonicalize().is_ok_and(|root| found.starts_with(root));
+    let below = |folder: &PathBuf| {
+        folder
+            .canonicalize()
+            .is_ok_and(|root| found.starts_with(root))
+    };
     match folders.iter().any(below) {
         true => Ok(found),
         false => Err(refused()),
@@ -49,7 +51,13 @@ mod tests {
             within(&[allowed.clone()], "sqlite", &path.to_string_lossy())
         };
         assert!(ask("allowed/inside").is_ok());
-        for name in ["outside", "allowed/../outside", "allowed/link", "nowhere", "allowed/nowhere"] {
+        for name in [
+            "outside",
+            "allowed/../outside",
+            "allowed/link",
+            "nowhere",
+            "allowed/nowhere",
+        ] {
             assert!(ask(name).is_err(), "{name}");
         }
         assert!(within(&[allowed.clone()], "sqlite", "inside").is_err());

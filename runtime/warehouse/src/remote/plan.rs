@@ -39,12 +39,30 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, String> {
     let policy = request.policy;
     let row = request.row;
     let allowed = match row.extension.as_str() {
-        "postgres" => policy.postgres.as_ref().map(|servers| request.postgres(servers)),
-        "sqlite" => policy.sqlite.as_ref().map(|folders| request.sqlite(folders)),
-        "duckdb" => policy.duckdb.as_ref().map(|folders| request.duckdb(folders)),
-        "ducklake" => policy.ducklake.as_ref().map(|folders| request.ducklake(folders)),
-        "bigquery" => policy.bigquery.as_ref().map(|projects| request.bigquery(projects)),
-        "keboola" => policy.keboola.as_ref().map(|servers| request.keboola(servers)),
+        "postgres" => policy
+            .postgres
+            .as_ref()
+            .map(|servers| request.postgres(servers)),
+        "sqlite" => policy
+            .sqlite
+            .as_ref()
+            .map(|folders| request.sqlite(folders)),
+        "duckdb" => policy
+            .duckdb
+            .as_ref()
+            .map(|folders| request.duckdb(folders)),
+        "ducklake" => policy
+            .ducklake
+            .as_ref()
+            .map(|folders| request.ducklake(folders)),
+        "bigquery" => policy
+            .bigquery
+            .as_ref()
+            .map(|projects| request.bigquery(projects)),
+        "keboola" => policy
+            .keboola
+            .as_ref()
+            .map(|servers| request.keboola(servers)),
         _ => None,
     };
     allowed.unwrap_or_else(|| {
@@ -65,7 +83,9 @@ impl Request<'_> {
         Ok(Plan {
             extensions: vec!["postgres"],
             secret: Some(secret),
-            attach: format!("ATTACH {options} AS {alias} (TYPE postgres, SECRET {alias}_secret, READ_ONLY)"),
+            attach: format!(
+                "ATTACH {options} AS {alias} (TYPE postgres, SECRET {alias}_secret, READ_ONLY)"
+            ),
             folders: Vec::new(),
             hidden,
         })
@@ -80,8 +100,12 @@ impl Request<'_> {
         port: u16,
     ) -> Result<String, String> {
         let address = address::vet(servers, extension, host, port, self.resolve)?;
-        if servers.sslmode == SslMode::Disable && !servers.private_addresses.iter().any(|a| a.ip() == address) {
-            return Err("`sslmode: disable` is only for addresses of `private_addresses`".to_owned());
+        if servers.sslmode == SslMode::Disable
+            && !servers.private_addresses.iter().any(|a| a.ip() == address)
+        {
+            return Err(
+                "`sslmode: disable` is only for addresses of `private_addresses`".to_owned(),
+            );
         }
         let seconds = self.policy.connect_timeout.as_secs().max(2);
         let milliseconds = self.policy.statement_timeout.as_millis();
@@ -138,16 +162,24 @@ impl Request<'_> {
     /// `ducklake:CATALOG?data_path=FOLDER`, where the catalog is a DuckDB file, `sqlite:` and a file, or
     /// `postgres:` and a place.
     fn ducklake(&self, folders: &[PathBuf]) -> Result<Plan, String> {
-        let url = self.row.url.strip_prefix("ducklake:").unwrap_or(&self.row.url);
-        let (catalog, data) = url.rsplit_once("?data_path=").ok_or(
-            "the URL does not say where the data is: `ducklake:CATALOG?data_path=FOLDER`",
-        )?;
+        let url = self
+            .row
+            .url
+            .strip_prefix("ducklake:")
+            .unwrap_or(&self.row.url);
+        let (catalog, data) = url
+            .rsplit_once("?data_path=")
+            .ok_or("the URL does not say where the data is: `ducklake:CATALOG?data_path=FOLDER`")?;
         let data = files::within(folders, "ducklake", data)?;
         let folder = format!("{}/", data.to_string_lossy());
         let mut plan = match catalog.split_once(':') {
             Some(("postgres", place)) => self.lake_postgres(place)?,
             Some(("sqlite", path)) => lake_file(folders, "sqlite:", path)?,
-            Some(_) => return Err("the catalog is neither a file nor `sqlite:` nor `postgres:`".to_owned()),
+            Some(_) => {
+                return Err(
+                    "the catalog is neither a file nor `sqlite:` nor `postgres:`".to_owned(),
+                );
+            }
             None => lake_file(folders, "", catalog)?,
         };
         let meta = match plan.secret {
@@ -183,7 +215,9 @@ impl Request<'_> {
         let mut project = None;
         for pair in self.row.url.split_whitespace() {
             match pair.split_once('=') {
-                Some(("project", name)) if projects.iter().any(|p| p == name) => project = Some(name),
+                Some(("project", name)) if projects.iter().any(|p| p == name) => {
+                    project = Some(name)
+                }
                 Some(("dataset", name)) if is_word(name) => {}
                 _ => {
                     return Err("the URL is not `project=… dataset=…` with a project of `remote.extensions.bigquery.projects` of the configuration".to_owned());
@@ -211,19 +245,31 @@ impl Request<'_> {
     }
 
     fn keboola(&self, servers: &Servers) -> Result<Plan, String> {
-        let url = url::Url::parse(&self.row.url).map_err(|error| format!("the URL cannot be read: {error}"))?;
+        let url = url::Url::parse(&self.row.url)
+            .map_err(|error| format!("the URL cannot be read: {error}"))?;
         let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
         if url.scheme() != "https" || !plain {
             return Err("the URL is not a plain `https://HOST`".to_owned());
         }
         let host = url.host_str().unwrap_or_default();
-        address::vet(servers, "keboola", host, url.port().unwrap_or(443), self.resolve)?;
+        address::vet(
+            servers,
+            "keboola",
+            host,
+            url.port().unwrap_or(443),
+            self.resolve,
+        )?;
         let token = self.credential()?.ok_or("it needs a credential")?;
         let (alias, url) = (self.alias, quote_text(url.as_str()));
         Ok(Plan {
             extensions: vec!["keboola"],
-            secret: Some(format!("CREATE SECRET {alias}_secret (TYPE keboola, TOKEN {})", quote_text(&token))),
-            attach: format!("ATTACH {url} AS {alias} (TYPE keboola, SECRET {alias}_secret, READ_ONLY)"),
+            secret: Some(format!(
+                "CREATE SECRET {alias}_secret (TYPE keboola, TOKEN {})",
+                quote_text(&token)
+            )),
+            attach: format!(
+                "ATTACH {url} AS {alias} (TYPE keboola, SECRET {alias}_secret, READ_ONLY)"
+            ),
             folders: Vec::new(),
             hidden: vec![token],
         })

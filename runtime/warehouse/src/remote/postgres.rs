@@ -23,7 +23,10 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
         None => from_pairs(text)?,
     };
     let control = |text: &str| text.chars().any(char::is_control);
-    if [&place.host, &place.database, &place.user].into_iter().any(|text| control(text)) {
+    if [&place.host, &place.database, &place.user]
+        .into_iter()
+        .any(|text| control(text))
+    {
         return Err("the URL holds a control character".to_owned());
     }
     match (place.host.is_empty(), place.database.is_empty()) {
@@ -43,7 +46,11 @@ fn from_url(text: &str) -> Result<Place, String> {
     }
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     Ok(Place {
-        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+        host: url
+            .host_str()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned(),
         port: url.port().unwrap_or(PORT),
         database: decoded(url.path().trim_start_matches('/')),
         user: decoded(url.username()),
@@ -62,7 +69,11 @@ fn from_pairs(text: &str) -> Result<Place, String> {
             .ok_or("the URL is neither `postgresql://…` nor a list of `key=value`")?;
         match key {
             "host" => place.host = value.to_owned(),
-            "port" => place.port = value.parse().map_err(|_| "the port is no number".to_owned())?,
+            "port" => {
+                place.port = value
+                    .parse()
+                    .map_err(|_| "the port is no number".to_owned())?
+            }
             "dbname" | "database" => place.database = value.to_owned(),
             "user" => place.user = value.to_owned(),
             "password" | "passfile" => return Err(password()),

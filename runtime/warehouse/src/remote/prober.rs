@@ -26,7 +26,10 @@ impl Bell {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         while !*rung {
             rung = match time {
-                None => self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(rung)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(time) => {
                     let waited = self.changed.wait_timeout(rung, time);
                     let (mut rung, timeout) = waited.unwrap_or_else(PoisonError::into_inner);

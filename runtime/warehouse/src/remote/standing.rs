@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attach::{Columns, Target};
 use super::Key;
+use super::attach::{Columns, Target};
 use crate::catalog::{CatalogColumn, CatalogTable, RemotePlace};
 use crate::extract::AttachRow;
 
@@ -71,7 +71,10 @@ impl Standings {
     /// Those whose turn it is.
     pub(super) fn due(&self) -> Vec<(Target, BTreeSet<String>)> {
         let now = Instant::now();
-        let due = self.0.iter().filter(|(_, watched)| watched.due.is_some_and(|due| due <= now));
+        let due = self
+            .0
+            .iter()
+            .filter(|(_, watched)| watched.due.is_some_and(|due| due <= now));
         let targets = due.map(|((source, _), watched)| {
             let target = Target {
                 source: source.clone(),
@@ -134,7 +137,10 @@ impl Standings {
         };
         let (columns, refused) = match watched.columns.get(&place.name) {
             Some(Ok(columns)) => (columns.as_slice(), None),
-            Some(Err(reason)) => (&[][..], Some(format!("it cannot be read in its database: {reason}"))),
+            Some(Err(reason)) => (
+                &[][..],
+                Some(format!("it cannot be read in its database: {reason}")),
+            ),
             None => (&[][..], None),
         };
         match &watched.standing {

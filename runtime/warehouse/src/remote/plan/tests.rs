@@ -46,7 +46,12 @@ fn words(plan: &Plan) -> [&str; 2] {
 
 #[test]
 fn postgres_is_dialled_at_the_vetted_address_and_read_only() {
-    let plan = ask("postgres", "postgresql://reader@db.example.com/shop", "it's").unwrap();
+    let plan = ask(
+        "postgres",
+        "postgresql://reader@db.example.com/shop",
+        "it's",
+    )
+    .unwrap();
     assert_eq!(
         words(&plan),
         [
@@ -68,7 +73,12 @@ fn bigquery_is_given_its_token_in_a_secret() {
             "ATTACH 'project=sales-eu dataset=shop' AS remote_0 (TYPE bigquery, READ_ONLY)",
         ]
     );
-    let plan = ask("bigquery", "project=sales-eu", r#"{"type":"service_account"}"#).unwrap();
+    let plan = ask(
+        "bigquery",
+        "project=sales-eu",
+        r#"{"type":"service_account"}"#,
+    )
+    .unwrap();
     assert!(words(&plan)[0].contains("SERVICE_ACCOUNT_JSON"));
 }
 
@@ -132,11 +142,16 @@ fn a_lake_says_where_its_data_is_and_both_lie_below_its_folders() {
             resolve: outside,
         })
     };
-    let good = ask(format!("ducklake:sqlite:{shown}/meta.sqlite?data_path={shown}/data")).unwrap();
+    let good = ask(format!(
+        "ducklake:sqlite:{shown}/meta.sqlite?data_path={shown}/data"
+    ))
+    .unwrap();
     assert_eq!(good.extensions, ["sqlite", "ducklake"]);
     assert_eq!(
         good.attach,
-        format!("ATTACH 'ducklake:sqlite:{shown}/meta.sqlite' AS remote_0 (READ_ONLY, DATA_PATH '{shown}/data/')")
+        format!(
+            "ATTACH 'ducklake:sqlite:{shown}/meta.sqlite' AS remote_0 (READ_ONLY, DATA_PATH '{shown}/data/')"
+        )
     );
     assert_eq!(good.folders, [root.join("data")]);
     for bad in [
