@@ -85,20 +85,20 @@ impl Origin {
     pub(crate) async fn fetch(&self, name: &str) -> Result<(Vec<u8>, String), FetchError> {
         let file = file_of(name).map_err(|_| FetchError::NotThere(name.to_owned()))?;
         if let Some(repository) = &self.repository {
-            match self.from_repository(repository, file).await {
+            match self.repository_file(repository, file).await {
                 Ok(bytes) => return Ok((bytes, "DuckDB's repository".to_owned())),
                 Err(error) => tracing::debug!(%error, "DuckDB's repository has not answered"),
             }
         }
         let package = format!("duckdb-extension-{}", file.replace('_', "-"));
-        let bytes = self.from_index(&package, file).await?;
+        let bytes = self.index_file(&package, file).await?;
         Ok((
             bytes,
             format!("the Python package {package} {DUCKDB_VERSION}"),
         ))
     }
 
-    async fn from_repository(&self, repository: &Url, file: &str) -> Result<Vec<u8>, FetchError> {
+    async fn repository_file(&self, repository: &Url, file: &str) -> Result<Vec<u8>, FetchError> {
         let place = platform();
         let url = below(
             repository,
@@ -109,7 +109,7 @@ impl Origin {
         all(unpack).map_err(|reason| FetchError::Archive(shown(url.as_str()), reason))
     }
 
-    async fn from_index(&self, package: &str, file: &str) -> Result<Vec<u8>, FetchError> {
+    async fn index_file(&self, package: &str, file: &str) -> Result<Vec<u8>, FetchError> {
         let page = below(&self.index, &format!("{package}/"))?;
         let text = self.get(&page, MOST_PAGE).await?;
         let wheels = index::wheels(&page, &String::from_utf8_lossy(&text));

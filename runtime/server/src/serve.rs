@@ -81,8 +81,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .map_err(|error| CliError::advised(&error))?;
     catch_up::catch_up(&warehouse).map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
-    let credentials = Arc::new(open_credentials(&config, &warehouse)?);
-    serve_remote(&config, &warehouse, &credentials)?;
+    let credentials = open_credentials(&config, &warehouse)?;
     let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
@@ -160,7 +159,7 @@ fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
     })
 }
 
-fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<CredentialStore> {
+fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Arc<CredentialStore>> {
     let keys = Keys::of(config.master_key_file());
     let store = CredentialStore::open(
         warehouse.state.clone(),
@@ -174,6 +173,8 @@ fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Credent
             config.master_key_file().display()
         );
     }
+    let store = Arc::new(store);
+    serve_remote(config, warehouse, &store)?;
     Ok(store)
 }
 

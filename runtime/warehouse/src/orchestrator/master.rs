@@ -66,7 +66,7 @@ impl Master {
             match self.change(next, &before, wanted) {
                 Ok(None) => return Ok(()),
                 Ok(Some(table)) => {
-                    tracing::debug!(%table, "a view cannot be made; all are made anew")
+                    tracing::debug!(%table, "a view cannot be made; all are made anew");
                 }
                 Err(error) => tracing::debug!(%error, "the master views are made anew"),
             }
@@ -92,6 +92,7 @@ impl Master {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn io(error: std::io::Error) -> ExtractError {
     ExtractError::Content(error.to_string())
 }

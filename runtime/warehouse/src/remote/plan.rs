@@ -216,7 +216,7 @@ impl Request<'_> {
         for pair in self.row.url.split_whitespace() {
             match pair.split_once('=') {
                 Some(("project", name)) if projects.iter().any(|p| p == name) => {
-                    project = Some(name)
+                    project = Some(name);
                 }
                 Some(("dataset", name)) if is_word(name) => {}
                 _ => {

@@ -72,7 +72,7 @@ fn from_pairs(text: &str) -> Result<Place, String> {
             "port" => {
                 place.port = value
                     .parse()
-                    .map_err(|_| "the port is no number".to_owned())?
+                    .map_err(|_| "the port is no number".to_owned())?;
             }
             "dbname" | "database" => place.database = value.to_owned(),
             "user" => place.user = value.to_owned(),
