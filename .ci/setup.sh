@@ -191,6 +191,37 @@ peers() {
         "dlt[parquet,filesystem]==$dlt_version" "airbyte-cdk==$airbyte_version"
 }
 
+# Extensions of DuckDB as the tests install them: wheels of the package index, and the files in them.
+need_extensions() {
+    need_python
+    obtain "extensions-$duckdb_version" extensions
+    link "extensions-$duckdb_version" extensions
+}
+
+extensions() {
+    for extension in postgres-scanner sqlite-scanner ducklake; do
+        "$cache/py/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$1" \
+            "duckdb-extension-$extension==$duckdb_version" || return
+    done
+    mkdir -p "$1/v$duckdb_version/linux_amd64"
+    for wheel in "$1"/*.whl; do
+        "$cache/py/bin/python" -m zipfile -e "$wheel" "$1/unpacked" || return
+    done
+    cp "$1"/unpacked/*/extensions/"v$duckdb_version"/*.duckdb_extension "$1/v$duckdb_version/linux_amd64/" &&
+        rm -r "$1/unpacked"
+}
+
+# A real PostgreSQL, for the tests: Debian's, which they start themselves.
+need_postgres() {
+    ! command -v postgres >/dev/null || return 0
+    [ -z "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' 2>/dev/null | head -n 1)" ] || return 0
+    command -v apt-get >/dev/null || fail "the tests need PostgreSQL: install its server, so that \`postgres\` is found."
+    install="apt-get update && apt-get install --yes --no-install-recommends postgresql"
+    [ "$(id -u)" = 0 ] || fail "PostgreSQL needs root, once: sudo sh -c '$install'"
+    timed "installing PostgreSQL, as root" env DEBIAN_FRONTEND=noninteractive sh -c "$install" ||
+        fail "that failed; see above, then run by hand: $install"
+}
+
 # A real mail server, for the tests.
 need_mail_server() {
     need_python

@@ -12,6 +12,7 @@ mod native;
 mod peer;
 mod process;
 mod query;
+mod rebuild;
 mod report;
 mod samples;
 mod sandbox;
@@ -25,7 +26,7 @@ use crate::report::Report;
 const USAGE: &str = "usage: bench extract|query|start|auth|sandbox [--quick]
 
   extract   200,000 rows over HTTP through a connector into parquet; beside it DuckDB, dlt, airbyte-cdk and native code
-  query     500 tables in 50 sources: rebuild, first query, queries a second
+  query     500 tables in 50 sources: rebuild, first query, queries a second; 5,000 in 500: rebuild
   start     from the command to the first answer, and what starting a run costs
   auth      with a token and without, few users and many, and while a hundred sign in
   sandbox   instances, starts, runs with walls and without, and a hundred runs at once

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use integration_tests::files;
+use integration_tests::{files, until};
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
@@ -84,6 +84,13 @@ fn rows_are_read_through_the_extract_and_through_the_master_views() {
         [2, "Grace, née Murray", 7.0, "2026-02-01"],
         [3, "two\nlines", 100.25, "2026-02-02"],
     ]);
+    // They follow a run by a moment.
+    until("the master views follow", || {
+        python(
+            &master,
+            "SELECT count(*) FROM duckdb_views() WHERE view_name = 'copies'",
+        ) == json!([[1]])
+    });
     let read = || {
         assert_eq!(python(&extract, rows), expected);
         assert_eq!(python(&master, rows), expected);

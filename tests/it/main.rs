@@ -33,6 +33,7 @@ mod preferences;
 mod progress;
 mod rbac;
 mod registry;
+mod remote;
 mod replay;
 mod sandbox;
 mod schemes;

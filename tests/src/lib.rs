@@ -14,6 +14,7 @@ pub mod keboola;
 pub mod leaks;
 pub mod mailbox;
 pub mod people;
+pub mod postgres;
 pub mod provider;
 pub mod wasm;
 
@@ -22,6 +23,7 @@ pub use artifacts::{Key, component, shown, sluice, without_digests};
 pub use client::{Client, Response, outcome};
 pub use internet::Internet;
 pub use leaks::Leaks;
+pub use postgres::Postgres;
 
 /// Waits for what must come, looking again and again; gives up after a minute.
 #[track_caller]

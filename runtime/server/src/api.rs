@@ -26,6 +26,7 @@ pub(crate) mod profiles;
 pub(crate) mod publishers;
 pub(crate) mod query;
 pub(crate) mod reading;
+pub(crate) mod rebuild;
 pub(crate) mod registry;
 pub(crate) mod runs;
 pub(crate) mod schedules;

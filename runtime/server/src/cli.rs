@@ -1,4 +1,4 @@
-//! The command line: `serve`, `doctor`, `config` and `admin` work on this machine, `connector` on files, the rest
+//! The command line: `serve`, `doctor`, `config`, `extensions` and `admin` work on this machine, `connector` on files, the rest
 //! speaks to a server's REST API.
 
 mod admin;
@@ -7,9 +7,11 @@ mod config;
 mod connector;
 mod doctor;
 mod events;
+mod extensions;
 pub(crate) mod output;
 mod publisher;
 mod query;
+mod rebuild;
 mod run;
 mod serve;
 mod source;
@@ -41,6 +43,9 @@ enum Command {
     /// Check a configuration, print what holds, or its schema
     #[command(subcommand)]
     Config(config::Command),
+    /// Install DuckDB's extensions, by which remote databases are attached
+    #[command(subcommand)]
+    Extensions(extensions::Command),
     /// Build, sign, check and upload connectors
     #[command(subcommand)]
     Connector(connector::Command),
@@ -58,6 +63,8 @@ enum Command {
     Log(run::Log),
     /// Run SQL
     Query(query::Query),
+    /// Look at all extracts now, and tell why tables are missing
+    Rebuild(rebuild::Rebuild),
     /// List the tables
     Tables(query::Tables),
 }
@@ -117,6 +124,7 @@ fn dispatch(command: Command) -> CliResult<ExitCode> {
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Admin(admin) => wait(admin::admin(admin)),
         Command::Config(command) => config::config(&command),
+        Command::Extensions(command) => wait(extensions::extensions(command)),
         Command::Connector(command) => connector::connector(command).map(done),
         Command::Publisher(command) => wait(publisher::publisher(command)).map(done),
         Command::Source(command) => wait(source::source(command)).map(done),
@@ -124,6 +132,7 @@ fn dispatch(command: Command) -> CliResult<ExitCode> {
         Command::Runs(runs) => wait(run::list(runs)).map(done),
         Command::Log(log) => wait(run::log(log)).map(done),
         Command::Query(query) => wait(query::query(query)).map(done),
+        Command::Rebuild(rebuild) => wait(rebuild::rebuild(rebuild)).map(done),
         Command::Tables(tables) => wait(query::tables(tables)).map(done),
     }
 }

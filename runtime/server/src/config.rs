@@ -16,6 +16,7 @@ mod interpolate;
 mod mail;
 mod oidc;
 mod problem;
+mod remote;
 mod rules;
 mod sandbox;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
+pub(crate) use remote::Remote;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
@@ -69,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
+    pub(crate) remote: Remote,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
     pub(crate) log: Log,
@@ -97,6 +100,7 @@ impl Default for Config {
             egress: Egress::default(),
             sandbox: Sandbox::default(),
             queries: Queries::default(),
+            remote: Remote::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),
             log: Log::default(),

@@ -127,6 +127,26 @@ impl CredentialStore {
         config::credential_variable(&self.variable_prefix, name)
     }
 
+    /// What opens a remote database: a slot of the source, or a variable that an admin may name there.
+    pub(crate) fn remote(&self, source: &SourceName, name: &str) -> Result<Secret, String> {
+        let filled = self
+            .state
+            .credentials(source)
+            .map_err(|error| error.to_string())?;
+        let slot = filled.iter().find(|(slot, _)| slot.as_str() == name);
+        match slot {
+            Some((slot, filled)) => {
+                let value = self.value(source, slot, filled);
+                value.map_err(|failure| failure.message)
+            }
+            None if name.starts_with(&self.variable_prefix) => self.variable(name),
+            None => Err(format!(
+                "its credential is missing: the source has none of the name that the extract gives, and that name does not begin with `{}`",
+                self.variable_prefix
+            )),
+        }
+    }
+
     /// Makes a new master key and seals everything with it. Says how many values that were.
     pub(crate) fn rotate(&self, entry: &AuditEntry) -> Result<u64, ResealError> {
         let mut vaults = self.vaults.write().unwrap_or_else(PoisonError::into_inner);

@@ -161,6 +161,10 @@ impl From<QueryError> for ApiError {
             }
             QueryError::Timeout { .. } => Self::bad_request("query-timeout", detail),
             QueryError::Cancelled => Self::bad_request("query-cancelled", detail),
+            QueryError::Unreachable => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                ..Self::bad_request("remote-unreachable", detail)
+            },
             QueryError::Engine { .. } => Self::internal(error),
         }
     }

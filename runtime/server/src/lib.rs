@@ -16,6 +16,7 @@ mod control;
 mod credentials;
 mod doctor;
 mod error;
+mod extensions;
 mod hooks;
 mod lifecycle;
 mod links;

@@ -18,7 +18,8 @@ use utoipa_axum::routes;
 use crate::api::{
     bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
     knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, reading,
-    registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
+    rebuild, registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep,
+    users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -106,6 +107,7 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sync::get_manifest))
         .routes(routes!(catalog::list_tables))
         .routes(routes!(query::run_query))
+        .routes(routes!(rebuild::rebuild))
 }
 
 /// Who may come in, and what they may do.

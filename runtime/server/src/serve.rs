@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod connections;
+mod extracts;
 mod first;
 mod housekeeping;
 mod memory;
@@ -85,7 +86,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         .map_err(|error| CliError::advised(&error))?;
     catch_up::catch_up(&warehouse).map_err(|error| CliError::advised(&error))?;
     let tokens = open_tokens(&token_key_file(&warehouse.paths))?;
-    let credentials = Arc::new(open_credentials(&config, &warehouse)?);
+    let credentials = open_credentials(&config, &warehouse)?;
     let broker = Arc::new(open_broker(&config, handle)?);
     let components = Arc::new(open_components(&warehouse, &broker)?);
     let metrics = Arc::new(Metrics::new());
@@ -163,7 +164,7 @@ fn open_tokens(file: &Path) -> CliResult<TokenKeys> {
     })
 }
 
-fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<CredentialStore> {
+fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Arc<CredentialStore>> {
     let keys = Keys::of(config.master_key_file());
     let store = CredentialStore::open(
         warehouse.state.clone(),
@@ -177,7 +178,23 @@ fn open_credentials(config: &Config, warehouse: &Warehouse) -> CliResult<Credent
             config.master_key_file().display()
         );
     }
+    let store = Arc::new(store);
+    serve_remote(config, warehouse, &store)?;
     Ok(store)
+}
+
+/// Credentials of remote databases come from the vault, or from a variable that may be one.
+fn serve_remote(
+    config: &Config,
+    warehouse: &Warehouse,
+    credentials: &Arc<CredentialStore>,
+) -> CliResult<()> {
+    let credentials = Arc::clone(credentials);
+    let served = warehouse.orchestrator.serve_remote(
+        config.remote.policy(),
+        Arc::new(move |source, name| credentials.remote(source, name)),
+    );
+    served.map_err(|error| CliError::advised(&error))
 }
 
 fn open_broker(config: &Config, handle: &Handle) -> CliResult<Broker> {
@@ -249,6 +266,7 @@ async fn answer(app: &AppState, router: Router, listener: TcpListener) -> CliRes
     let mut chores = JoinSet::new();
     chores.spawn(housekeeping::keep(app.clone()));
     chores.spawn(scheduling::keep(app.clone()));
+    chores.spawn(extracts::watch(app.clone()));
     if let Some(webhook) = webhook {
         chores.spawn(alerts::deliver(app.clone(), webhook));
     }
@@ -321,6 +339,12 @@ fn url(app: &AppState, address: SocketAddr) -> String {
 }
 
 fn close(app: &AppState) {
+    if let Err(error) = app.warehouse.orchestrator.flush() {
+        tracing::warn!(
+            error = chain(&error),
+            "the master views are written at the next start"
+        );
+    }
     if let Err(error) = app.state().checkpoint() {
         tracing::warn!(
             error = chain(&error),

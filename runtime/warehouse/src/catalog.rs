@@ -5,11 +5,12 @@ use std::sync::Arc;
 use domain::schema_change::StoredColumn;
 use domain::{PublishedTable, QueryMode, SourceName, TableName};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::extract::TableFile;
+use crate::extract::{AttachRow, TableFile};
 
 /// A column as people see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogColumn {
     /// Its name.
     pub name: String,
@@ -27,7 +28,7 @@ impl CatalogColumn {
 }
 
 /// A table that can be queried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogTable {
     /// Its name, unique without regard to case.
     pub name: TableName,
@@ -41,12 +42,24 @@ pub struct CatalogTable {
     pub size_bytes: u64,
     /// When its rows were published.
     pub extracted_at: Timestamp,
-    /// Where its rows are read. A remote table is listed, but not attached yet.
+    /// Where its rows are read.
     pub query_mode: QueryMode,
     /// Its parquet files, oldest first. One that is in one file can be downloaded.
     pub files: Vec<TableFile>,
-    /// Its columns; empty for a remote table.
+    /// Its columns; empty for a remote table whose database has not said them.
     pub columns: Vec<CatalogColumn>,
+    /// Where a remote table is.
+    #[serde(default)]
+    pub remote: Option<RemotePlace>,
+}
+
+/// A table of a database that is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemotePlace {
+    /// The database, as the extract names it.
+    pub database: AttachRow,
+    /// The table's name there.
+    pub name: String,
 }
 
 impl CatalogTable {
@@ -78,16 +91,18 @@ impl CatalogTable {
 pub struct Catalog {
     /// Grows with every rebuild.
     pub version: u64,
-    /// By name.
+    /// In the order of their names in lower case.
     pub tables: Vec<Arc<CatalogTable>>,
 }
 
 impl Catalog {
     /// A table by name, without regard to case.
     pub fn table(&self, name: &str) -> Option<&Arc<CatalogTable>> {
-        self.tables
-            .iter()
-            .find(|table| table.name.as_str().eq_ignore_ascii_case(name))
+        let wanted = name.to_ascii_lowercase();
+        let found = self
+            .tables
+            .binary_search_by(|table| table.name.folded().cmp(&wanted));
+        self.tables.get(found.ok()?)
     }
 
     /// What a source has published, as far as the names are its own.

@@ -33,8 +33,8 @@ use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 
 pub use compact::{Compaction, has_small_files};
-pub use contents::TableFile;
-pub(crate) use contents::{Contents, Entry, ExtractError, view};
+pub use contents::{AttachRow, TableFile};
+pub(crate) use contents::{Contents, Entry, ExtractError, rows_of, view};
 pub(crate) use gc::{Pin, Pins};
 pub(crate) use publish::{remove_database, sync_folder};
 pub use verify::{Verified, published_sources, verify_beside};

@@ -5,16 +5,19 @@
 
 pub mod catalog;
 mod decode;
+pub mod extensions;
 pub mod extract;
 mod open;
 pub mod orchestrator;
 pub mod paths;
 pub mod profile;
 pub mod query;
+pub mod remote;
 pub mod state;
 pub mod warehouse;
 
-pub use catalog::{Catalog, CatalogColumn, CatalogTable};
+pub use catalog::{Catalog, CatalogColumn, CatalogTable, RemotePlace};
+pub use extensions::{ExtensionError, ExtensionFolder, Installed};
 pub use extract::{
     Extracts, TableFile, Verified, has_small_files, published_sources, verify_beside,
 };
@@ -22,6 +25,7 @@ pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use profile::{ProfileError, Profiler};
 pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
+pub use remote::{Lookup, RemotePolicy, Servers, SslMode};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
     CheckReport, Interrupted, Link, Manifest, Restored, Reviewed, SealedAt, State, StateError,

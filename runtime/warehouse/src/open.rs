@@ -139,6 +139,82 @@ impl Database {
     }
 }
 
+/// Reads database files one after the other, without an instance of its own for each.
+pub(crate) struct Reader(Connection);
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Reader {
+    pub(crate) fn new() -> duckdb::Result<Self> {
+        // Readers stand beside each other, so each has a thread.
+        in_memory("512MB", 1).map(Self)
+    }
+
+    /// Lends a connection in which the names of one file are those that are meant.
+    pub(crate) fn read<T, E: From<OpenError> + From<duckdb::Error>>(
+        &self,
+        path: &Path,
+        read: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _slot = Slot::take(path, Patience::Wait)?;
+        let file = quote_text(&path.to_string_lossy());
+        self.0
+            .execute_batch(&format!("ATTACH {file} AS extract (READ_ONLY)"))
+            .map_err(|source| OpenError::Refused {
+                path: path.to_owned(),
+                source,
+            })?;
+        let result = match self.0.execute_batch("USE extract") {
+            Ok(()) => read(&self.0),
+            Err(error) => Err(error.into()),
+        };
+        self.0.execute_batch("USE memory; DETACH extract")?;
+        result
+    }
+
+    /// The columns of a query and their types.
+    pub(crate) fn describe(&self, select: &str) -> duckdb::Result<Vec<(String, String)>> {
+        describe(&self.0, select)
+    }
+}
+
+/// The columns of a query and their types.
+pub(crate) fn describe(
+    connection: &Connection,
+    select: &str,
+) -> duckdb::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare(&format!("DESCRIBE {select}"))?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Leaves an instance these files and what lies in these folders, for good.
+pub(crate) fn lock(
+    connection: &Connection,
+    files: &[PathBuf],
+    folders: &[PathBuf],
+) -> duckdb::Result<()> {
+    let list = |paths: &[PathBuf]| {
+        let quoted = paths.iter().map(|path| quote_text(&path.to_string_lossy()));
+        quoted.collect::<Vec<_>>().join(", ")
+    };
+    connection.execute_batch(&format!(
+        "SET allowed_paths = [{}]; SET allowed_directories = [{}]; SET enable_external_access = false; SET lock_configuration = true",
+        list(files),
+        list(folders)
+    ))
+}
+
+/// Copies a file that nobody of this process has open meanwhile.
+pub(crate) fn copy_closed(from: &Path, to: &Path) -> std::io::Result<()> {
+    let _slot = Slot::take(from, Patience::Wait).map_err(std::io::Error::other)?;
+    std::fs::copy(from, to).map(drop)
+}
+
 /// Copies all of a database into a new file, as one transaction sees it: neither readers nor the
 /// writer wait. `also` reads in that same transaction.
 ///

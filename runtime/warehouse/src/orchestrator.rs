@@ -1,18 +1,26 @@
-//! Brings together what all sources published: reads their extracts, decides who owns a name, writes
-//! the master views, and swaps in a new catalog.
+//! Brings together what all sources published: reads the extracts that changed, decides who owns a
+//! name, swaps in a new catalog, and has the master views written.
 
+mod identity;
+mod kept;
 mod master;
+mod sources;
+mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use domain::{QueryMode, SourceName, TableName};
+use domain::SourceName;
 use thiserror::Error;
 
 use crate::catalog::{Catalog, CatalogTable};
-use crate::extract::{Contents, Entry, ExtractError};
 use crate::paths::Paths;
+use crate::remote::{Lookup, Prober, RemotePolicy, Remotes, Setup};
+use master::Snapshot;
+use sources::Sources;
+use writer::Writer;
 
 /// Why a rebuild could not be done at all. The views are as they were.
 #[derive(Debug, Error)]
@@ -51,21 +59,10 @@ pub struct Problem {
 pub struct RebuildReport {
     /// Tables that can be queried now.
     pub tables: usize,
+    /// Sources whose extracts were read, since they had changed.
+    pub read: Vec<SourceName>,
     /// What was passed over.
     pub problems: Vec<Problem>,
-}
-
-#[derive(Debug, Default)]
-struct Sources {
-    /// The last good contents by source.
-    contents: BTreeMap<SourceName, Contents>,
-    /// Problems with reading, by source.
-    broken: BTreeMap<SourceName, String>,
-    /// Folders whose names are no source names.
-    misnamed: Vec<String>,
-    /// Who owns a name, by its folded form.
-    owners: HashMap<String, SourceName>,
-    owners_loaded: bool,
 }
 
 /// Keeps the catalog and the master views.
@@ -74,15 +71,21 @@ pub struct Orchestrator {
     paths: Paths,
     sources: Mutex<Sources>,
     catalog: RwLock<Arc<Catalog>>,
+    master: Writer,
+    remotes: Remotes,
+    prober: Prober,
 }
 
 impl Orchestrator {
     /// With an empty catalog until the first rebuild.
     pub(crate) fn new(paths: Paths) -> Self {
         Self {
+            master: Writer::new(paths.server_db()),
             paths,
             sources: Mutex::default(),
             catalog: RwLock::default(),
+            remotes: Remotes::default(),
+            prober: Prober::default(),
         }
     }
 
@@ -91,7 +94,8 @@ impl Orchestrator {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads all extracts and rebuilds the master views.
+    /// Looks at all extracts, reads those that changed, and swaps in a new catalog. The master views
+    /// are written soon after, by a thread of their own.
     ///
     /// # Errors
     /// When nothing could be done; a broken extract is a problem in the report.
@@ -105,30 +109,87 @@ impl Orchestrator {
                 Err(_) => sources.misnamed.push(name),
             }
         }
-        sources.contents.retain(|source, _| found.contains(source));
-        sources.broken.retain(|source, _| found.contains(source));
-        for source in &found {
-            sources.read(&self.paths, source);
-        }
-        self.publish(&mut sources)
+        let first = !sources.loaded;
+        sources.load(&self.paths);
+        let forgot = sources.forget_all_but(&found);
+        let read = self.read(&mut sources, &found)?;
+        // Nothing has changed since the last server wrote its views.
+        let as_written = first && read.is_empty() && !forgot;
+        self.publish(&mut sources, read, as_written)
     }
 
-    /// Reads the extract of one source and rebuilds the master views.
+    /// Reads the extract of one source, if it changed, and swaps in a new catalog.
     ///
     /// # Errors
     /// As [`Orchestrator::rebuild`].
     pub fn rebuild_source(&self, source: &SourceName) -> Result<RebuildReport, RebuildError> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.read(&self.paths, source);
-        self.publish(&mut sources)
+        sources.load(&self.paths);
+        let read = self.read(&mut sources, std::slice::from_ref(source))?;
+        self.publish(&mut sources, read, false)
+    }
+
+    /// Attaches what tables of remote databases need, within this policy, from now on.
+    ///
+    /// # Errors
+    /// When no thread can be started to look at them.
+    pub fn serve_remote(self: &Arc<Self>, policy: RemotePolicy, lookup: Lookup) -> io::Result<()> {
+        self.remotes.allow(Setup {
+            policy,
+            lookup,
+            extensions: self.paths.extensions(),
+        });
+        self.prober.start(self)
+    }
+
+    /// Looks at the remote databases that are due; says when the next is.
+    pub(crate) fn probe(&self) -> Option<Duration> {
+        let (any, next) = self.remotes.probe();
+        if any {
+            let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.publish(&mut sources, Vec::new(), false) {
+                tracing::error!(%error, "what remote databases said is not in the catalog");
+            }
+        }
+        next
+    }
+
+    pub(crate) fn remotes(&self) -> &Remotes {
+        &self.remotes
+    }
+
+    /// A remote database may have to be looked at.
+    pub(crate) fn wake_prober(&self) {
+        self.prober.wake();
+    }
+
+    /// Waits until the master views say what the catalog says.
+    ///
+    /// # Errors
+    /// [`RebuildError::Master`] where they cannot be written.
+    pub fn flush(&self) -> Result<(), RebuildError> {
+        self.master.flush()
+    }
+
+    fn read(
+        &self,
+        sources: &mut Sources,
+        found: &[SourceName],
+    ) -> Result<Vec<SourceName>, RebuildError> {
+        let read = sources.read(&self.paths, found);
+        read.map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> RebuildError {
+        RebuildError::Extracts {
+            path: self.paths.extracts(),
+            reason: error.to_string(),
+        }
     }
 
     fn folders(&self) -> Result<Vec<String>, RebuildError> {
-        let path = self.paths.extracts();
-        let read = std::fs::read_dir(&path).map_err(|error| RebuildError::Extracts {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let read = std::fs::read_dir(self.paths.extracts());
+        let read = read.map_err(|error| self.unreadable(&error))?;
         let mut names: Vec<String> = read
             .filter_map(Result::ok)
             .filter(|entry| entry.path().join("extract.duckdb").exists())
@@ -138,140 +199,63 @@ impl Orchestrator {
         Ok(names)
     }
 
-    fn publish(&self, sources: &mut Sources) -> Result<RebuildReport, RebuildError> {
-        if !std::mem::replace(&mut sources.owners_loaded, true) {
-            sources.owners = master::owners(&self.paths.server_db());
-        }
+    fn publish(
+        &self,
+        sources: &mut Sources,
+        read: Vec<SourceName>,
+        as_written: bool,
+    ) -> Result<RebuildReport, RebuildError> {
         let mut problems = sources.problems();
         let tables = sources.resolve(&mut problems);
-        let path = self.paths.server_db();
-        let built =
-            master::write(&path, tables, &mut problems).map_err(|error| RebuildError::Master {
-                path,
-                reason: error.to_string(),
-            })?;
+        self.remotes.follow(&tables);
+        self.prober.wake();
+        let (completed, remote) = self.remotes.complete(&tables);
+        problems.extend(remote);
         let report = RebuildReport {
-            tables: built.len(),
+            tables: tables.len(),
+            read,
             problems,
         };
-        for Problem {
+        tell(sources, &report.problems);
+        let snapshot = Snapshot {
+            tables,
+            kept: sources.kept.clone(),
+        };
+        let changed = self.swap(completed);
+        if as_written {
+            self.master.is_written(snapshot);
+        } else if changed || !report.read.is_empty() || !self.paths.server_db().exists() {
+            self.master.write(snapshot)?;
+        }
+        Ok(report)
+    }
+
+    /// Swaps in a new catalog where one of its tables changed; whether it did.
+    fn swap(&self, tables: Vec<Arc<CatalogTable>>) -> bool {
+        let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        if catalog.version > 0 && catalog.tables == tables {
+            return false;
+        }
+        let version = catalog.version + 1;
+        tracing::info!(tables = tables.len(), version, "rebuilt the master views");
+        *catalog = Arc::new(Catalog { version, tables });
+        true
+    }
+}
+
+/// Writes to the log what it does not say yet.
+fn tell(sources: &mut Sources, problems: &[Problem]) {
+    for problem in problems {
+        let Problem {
             source,
             table,
             reason,
-        } in &report.problems
-        {
+        } = problem;
+        if !sources.told.contains(problem) {
             tracing::warn!(source, table, reason, "passed over in a rebuild");
         }
-        let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        let version = catalog.version + 1;
-        *catalog = Arc::new(Catalog {
-            version,
-            tables: built,
-        });
-        tracing::info!(tables = report.tables, version, "rebuilt the master views");
-        Ok(report)
     }
-}
-
-impl Sources {
-    fn read(&mut self, paths: &Paths, source: &SourceName) {
-        match Contents::read(&paths.extract(source)) {
-            Ok(Some(contents)) => {
-                self.broken.remove(source);
-                self.contents.insert(source.clone(), contents);
-            }
-            Ok(None) => {
-                self.broken.remove(source);
-                self.contents.remove(source);
-            }
-            Err(error) => self.keep_last_good(source, &error),
-        }
-    }
-
-    /// A broken extract: what it said last is served on, as far as its files are there.
-    fn keep_last_good(&mut self, source: &SourceName, error: &ExtractError) {
-        let mut reason = format!("the extract is broken: {error}");
-        if let Some(contents) = self.contents.get_mut(source) {
-            contents
-                .entries
-                .retain(|entry| entry.files.iter().all(|file| file.path.exists()));
-            reason.push_str("; its last good tables are served");
-        }
-        self.broken.insert(source.clone(), reason);
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        let misnamed = self.misnamed.iter().map(|folder| Problem {
-            source: folder.clone(),
-            table: None,
-            reason: "the folder's name is not a source name".to_owned(),
-        });
-        let broken = self.broken.iter().map(|(source, reason)| Problem {
-            source: source.to_string(),
-            table: None,
-            reason: reason.clone(),
-        });
-        let refused = self.contents.iter().flat_map(|(source, contents)| {
-            contents.refused.iter().map(|name| Problem {
-                source: source.to_string(),
-                table: Some(name.clone()),
-                reason: "this is not a table name".to_owned(),
-            })
-        });
-        misnamed.chain(broken).chain(refused).collect()
-    }
-
-    /// The tables with an owner each: who had a name keeps it while it publishes it.
-    fn resolve(&mut self, problems: &mut Vec<Problem>) -> Vec<CatalogTable> {
-        let publishes = |source: &SourceName, folded: &str| {
-            let contents = self.contents.get(source);
-            contents.is_some_and(|c| c.entries.iter().any(|entry| entry.name.folded() == folded))
-        };
-        let mut owners = std::mem::take(&mut self.owners);
-        owners.retain(|folded, source| publishes(source, folded));
-        let mut tables = Vec::new();
-        for (source, contents) in &self.contents {
-            for entry in &contents.entries {
-                let owner = owners
-                    .entry(entry.name.folded())
-                    .or_insert_with(|| source.clone());
-                if owner == source {
-                    tables.push(table(source, entry));
-                } else {
-                    problems.push(collision(source, &entry.name, owner));
-                }
-            }
-        }
-        self.owners = owners;
-        tables.sort_by_key(|table| table.name.folded());
-        tables.dedup_by_key(|table| table.name.folded());
-        tables
-    }
-}
-
-fn collision(source: &SourceName, name: &TableName, owner: &SourceName) -> Problem {
-    Problem {
-        source: source.to_string(),
-        table: Some(name.to_string()),
-        reason: format!("the source `{owner}` has a table of this name already, and keeps it"),
-    }
-}
-
-fn table(source: &SourceName, entry: &Entry) -> CatalogTable {
-    CatalogTable {
-        name: entry.name.clone(),
-        source: source.clone(),
-        description: entry.description.clone(),
-        rows: entry.rows,
-        size_bytes: entry.size_bytes,
-        extracted_at: entry.extracted_at,
-        query_mode: entry.query_mode,
-        files: match entry.query_mode {
-            QueryMode::Local => entry.files.clone(),
-            QueryMode::Remote => Vec::new(),
-        },
-        columns: Vec::new(),
-    }
+    sources.told = problems.to_vec();
 }
 
 #[cfg(test)]

@@ -115,6 +115,11 @@ impl Paths {
         self.root.join("connectors")
     }
 
+    /// DuckDB's extensions, which the operator installs.
+    pub fn extensions(&self) -> crate::extensions::ExtensionFolder {
+        crate::extensions::ExtensionFolder::new(self.root.join("extensions"))
+    }
+
     /// Where queries spill what does not fit into memory.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("scratch")

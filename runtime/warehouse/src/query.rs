@@ -10,6 +10,8 @@ mod generation;
 mod value;
 pub(crate) mod watch;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use crate::extract::Pins;
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 use gate::Gate;
-use generation::Generations;
+use generation::{Generation, Generations};
 use watch::{Stopped, Watch};
 
 pub use generation::Scope;
@@ -48,6 +50,11 @@ pub enum QueryError {
         /// What DuckDB said.
         message: String,
     },
+    /// It names a remote table whose database is not there.
+    #[error(
+        "a remote database that the query needs cannot be reached now; try again later, or ask an admin, whom `sluice rebuild` tells why"
+    )]
+    Unreachable,
     /// It took too long.
     #[error("the query was stopped after {seconds} seconds; narrow it, or aggregate more")]
     Timeout {
@@ -145,20 +152,60 @@ impl QueryEngine {
         sql: &str,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let generation = self.generations.current(scope)?;
-        self.gate.check(sql, |table| generation.has(table))?;
-        let connection = generation.connect()?;
+        let (generation, connection) = self.admit(scope, sql)?;
         let watch = Watch::start(connection.interrupt_handle(), options);
         let result = run(&connection, sql, options);
-        match (watch.stop(), result) {
+        let stopped = watch.stop();
+        if result.is_err() {
+            self.generations.forget(&generation);
+        }
+        match (stopped, result) {
             (Some(Stopped::Timeout), Err(_)) => Err(QueryError::Timeout {
                 seconds: options.timeout.as_secs(),
             }),
             (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
-            (_, Err(error)) => Err(QueryError::Sql {
-                message: self.clean(&error),
-            }),
+            (_, Err(error)) => Err(self.failed(&error, &generation)),
             (_, Ok(result)) => Ok(result),
+        }
+    }
+
+    fn failed(&self, error: &duckdb::Error, generation: &Generation) -> QueryError {
+        let message = self.clean(error, generation.hidden());
+        // Where a database is, and what its server says of the connection, is for admins.
+        let lost = message.starts_with("IO Error") && !message.contains("statement timeout");
+        if generation.is_attached() && lost {
+            tracing::warn!(message, "a remote database went away during a query");
+            return QueryError::Unreachable;
+        }
+        QueryError::Sql { message }
+    }
+
+    /// A connection in which the tables of a query that has passed the gate are there.
+    fn admit(&self, scope: &Scope, sql: &str) -> Result<(Arc<Generation>, Connection), QueryError> {
+        // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
+        let mut attempts = 3;
+        loop {
+            let mut generation = self.generations.current(scope, BTreeSet::new())?;
+            let named = RefCell::new(BTreeSet::new());
+            self.gate.check(sql, |table| {
+                let table = table.to_ascii_lowercase();
+                let granted = generation.has(&table);
+                named.borrow_mut().extend(granted.then_some(table));
+                granted
+            })?;
+            let named = named.into_inner();
+            let databases = generation.databases_of(&named);
+            if !databases.is_empty() {
+                generation = self.generations.current(scope, databases)?;
+            }
+            match generation.connect(&named) {
+                Ok(connection) => return Ok((generation, connection)),
+                Err(_) if attempts > 0 && !self.generations.is_newest(&generation) => attempts -= 1,
+                Err(error) => {
+                    self.generations.forget(&generation);
+                    return Err(error);
+                }
+            }
         }
     }
 
@@ -168,7 +215,7 @@ impl QueryEngine {
     }
 
     /// What DuckDB said, without the paths of the host.
-    fn clean(&self, error: &duckdb::Error) -> String {
+    fn clean(&self, error: &duckdb::Error, hidden: &[String]) -> String {
         let text = match error {
             duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
             duckdb::Error::InvalidParameterCount(..) => {
@@ -176,7 +223,10 @@ impl QueryEngine {
             }
             other => other.to_string(),
         };
-        text.replace(&self.hidden, "…")
+        let hidden = hidden.iter().filter(|text| !text.is_empty());
+        hidden.fold(text.replace(&self.hidden, "…"), |text, hidden| {
+            text.replace(hidden.as_str(), "…")
+        })
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
             query_mode,
             files: (0..files).map(file).collect(),
             columns: Vec::new(),
+            remote: None,
         };
         Catalog {
             version: 1,

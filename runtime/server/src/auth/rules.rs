@@ -109,6 +109,7 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/admin/data-packages", ADMIN),
     ("PUT", "/api/admin/data-packages/{name}", ADMIN),
     ("DELETE", "/api/admin/data-packages/{name}", ADMIN),
+    ("POST", "/api/admin/rebuild", ADMIN),
     ("GET", "/api/admin/registry", ADMIN),
     ("PUT", "/api/admin/registry/{id}", ADMIN),
     ("DELETE", "/api/admin/registry/{id}", ADMIN),

@@ -9,6 +9,7 @@ use domain::sql_ident::{quote_ident, quote_text};
 use domain::{Alias, Digest, QueryMode, TableName};
 use duckdb::{Connection, params};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::remembered::{self, Identity};
@@ -26,7 +27,7 @@ pub(crate) enum ExtractError {
 }
 
 /// A parquet file of a table. The hashes are missing where another program wrote the extract.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFile {
     /// Where it lies.
     pub path: PathBuf,
@@ -59,13 +60,16 @@ pub(crate) struct Entry {
 }
 
 /// A remote database of an extract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AttachRow {
-    pub(crate) alias: String,
-    pub(crate) extension: String,
-    pub(crate) url: String,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttachRow {
+    /// What the extract calls it.
+    pub alias: String,
+    /// The DuckDB extension that attaches it.
+    pub extension: String,
+    /// Where it is.
+    pub url: String,
     /// Names the credential; never the credential itself.
-    pub(crate) token_env: String,
+    pub token_env: String,
 }
 
 /// Everything that an extract says.
@@ -76,8 +80,8 @@ pub(crate) struct Contents {
     pub(crate) cursors: Cursors,
     /// The folded names of tables that the next run brings anew, whatever their write mode and cursor.
     pub(crate) anew: BTreeSet<String>,
-    /// Names in `_meta` that are no table names.
-    pub(crate) refused: Vec<String>,
+    /// Tables in `_meta` that cannot be served, and why.
+    pub(crate) refused: Vec<(String, String)>,
     /// Whether this host wrote it.
     pub(crate) ours: bool,
 }
@@ -102,26 +106,40 @@ impl Contents {
         Ok(Some(contents))
     }
 
-    /// Reads the extract of a folder over a connection to its database.
-    fn read_from(database: &Connection, folder: &Path) -> Result<Self, ExtractError> {
+    /// Reads the extract that lies in a folder and is open.
+    pub(crate) fn read_from(database: &Connection, folder: &Path) -> Result<Self, ExtractError> {
+        let tables = tables(database)?;
         let mut contents = Self {
-            ours: has_table(database, "_sluice_file")?,
+            ours: tables.contains("_sluice_file"),
             ..Self::default()
         };
         contents.read_meta(database)?;
-        if has_table(database, "_remote_attach")? {
+        if tables.contains("_remote_attach") {
             contents.attachments = read_attachments(database)?;
         }
-        if contents.ours {
-            contents.read_own(database, folder)?;
-        } else {
-            for entry in &mut contents.entries {
-                if entry.query_mode == QueryMode::Local {
-                    entry.files = super::foreign::files(database, folder, &entry.name)?;
-                }
-            }
+        match contents.ours {
+            true => contents.read_own(database, folder, &tables)?,
+            false => contents.read_foreign(database, folder),
         }
         Ok(contents)
+    }
+
+    /// One table that cannot be served costs no other.
+    fn read_foreign(&mut self, database: &Connection, folder: &Path) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain_mut(|entry| {
+            if entry.query_mode == QueryMode::Remote {
+                return true;
+            }
+            match super::foreign::files(database, folder, &entry.name) {
+                Ok(files) => entry.files = files,
+                Err(error) => self
+                    .refused
+                    .push((entry.name.to_string(), error.to_string())),
+            }
+            !entry.files.is_empty()
+        });
+        self.entries = entries;
     }
 
     /// Writes a complete new file at `path`, which must not exist. Views name the parquet files by
@@ -172,7 +190,8 @@ impl Contents {
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             let Ok(name) = TableName::parse(&name) else {
-                self.refused.push(name);
+                let reason = "this is not a table name".to_owned();
+                self.refused.push((name, reason));
                 continue;
             };
             let remote = row.get::<_, String>(5)? == "remote";
@@ -194,9 +213,14 @@ impl Contents {
         Ok(())
     }
 
-    fn read_own(&mut self, connection: &Connection, folder: &Path) -> Result<(), ExtractError> {
+    fn read_own(
+        &mut self,
+        connection: &Connection,
+        folder: &Path,
+        tables: &BTreeSet<String>,
+    ) -> Result<(), ExtractError> {
         // An extract of a server before tables were split says nothing of it.
-        let split = match has_column(connection, "_sluice_file", "partition")? {
+        let split = match is_split(connection)? {
             true => "partition, origin",
             false => "NULL, NULL",
         };
@@ -232,7 +256,7 @@ impl Contents {
         while let Some(row) = rows.next()? {
             self.cursors.insert(row.get(0)?, row.get(1)?);
         }
-        if has_table(connection, "_sluice_anew")? {
+        if tables.contains("_sluice_anew") {
             let mut statement = connection.prepare("SELECT table_name FROM _sluice_anew")?;
             let names = statement.query_map([], |row| row.get(0))?;
             self.anew = names.collect::<Result<_, _>>()?;
@@ -310,18 +334,23 @@ pub(super) fn within(folder: &Path, file: &Path) -> String {
 
 /// The statement that makes a view straight over parquet files.
 pub(crate) fn view(name: &str, files: &[&Path]) -> String {
+    format!("CREATE VIEW {} AS {}", quote_ident(name), rows_of(files))
+}
+
+/// The query that reads all rows of parquet files.
+pub(crate) fn rows_of(files: &[&Path]) -> String {
     let paths: Vec<String> = files
         .iter()
         .map(|path| quote_text(&path.to_string_lossy()))
         .collect();
-    let (name, paths) = (quote_ident(name), paths.join(", "));
+    let paths = paths.join(", ");
     // By name: the files of an appended table may differ in their columns.
     let union = if files.len() > 1 {
         ", union_by_name = true"
     } else {
         ""
     };
-    format!("CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}]{union})")
+    format!("SELECT * FROM read_parquet([{paths}]{union})")
 }
 
 fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractError> {
@@ -338,13 +367,16 @@ fn read_attachments(connection: &Connection) -> Result<Vec<AttachRow>, ExtractEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn has_table(connection: &Connection, name: &str) -> Result<bool, ExtractError> {
-    let sql = "SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND NOT internal";
-    Ok(connection.prepare(sql)?.exists(params![name])?)
+/// The names of all tables, in lower case.
+fn tables(connection: &Connection) -> Result<BTreeSet<String>, ExtractError> {
+    let sql = "SELECT lower(table_name) FROM duckdb_tables() WHERE NOT internal";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
-fn has_column(connection: &Connection, table: &str, name: &str) -> Result<bool, ExtractError> {
-    let sql =
-        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND NOT internal";
-    Ok(connection.prepare(sql)?.exists(params![table, name])?)
+/// Asked of the one table: a list of all columns would open the files of all views.
+fn is_split(connection: &Connection) -> Result<bool, ExtractError> {
+    let sql = "SELECT 1 FROM pragma_table_info('_sluice_file') WHERE name = 'partition'";
+    Ok(connection.prepare(sql)?.exists([])?)
 }

@@ -78,6 +78,18 @@ fn from_view(
     folder: &Path,
     table: &TableName,
 ) -> Result<Vec<PathBuf>, ExtractError> {
+    let stored =
+        "SELECT 1 FROM duckdb_tables() WHERE lower(table_name) = lower(?) AND NOT internal";
+    if connection
+        .prepare(stored)?
+        .exists(params![table.as_str()])?
+    {
+        let reason = format!(
+            "the table `{table}` is stored inside of extract.duckdb, where nobody could read it while it is \
+             replaced: write its rows to data/{table}.parquet and make it a view over that"
+        );
+        return Err(ExtractError::Content(reason));
+    }
     let sql = "SELECT sql FROM duckdb_views() WHERE lower(view_name) = lower(?) AND NOT internal";
     let found = connection.query_row(sql, params![table.as_str()], |row| row.get::<_, String>(0));
     let Some(definition) = found.optional()? else {

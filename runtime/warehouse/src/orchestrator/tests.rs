@@ -1,5 +1,7 @@
 //! Rebuilding, seen from outside.
 
+mod changes;
+
 use domain::ports::Extracts as _;
 use duckdb::Connection;
 
@@ -118,11 +120,18 @@ fn extracts_of_other_programs_are_read_under_the_contract() {
          COPY (SELECT 2 AS id) TO '{data}/odd_name.parquet';
          CREATE VIEW viewed AS SELECT * FROM read_parquet('{data}/odd_name.parquet');
          CREATE TABLE stored AS SELECT 1 AS id;
-         INSERT INTO _meta VALUES ('single', NULL, 1, 10, now(), 'local'), ('viewed', 'd', 1, 10, now(), 'local'), ('a;b', '', 0, 0, now(), 'local')",
+         INSERT INTO _meta VALUES ('single', NULL, 1, 10, now(), 'local'), ('viewed', 'd', 1, 10, now(), 'local'), ('a;b', '', 0, 0, now(), 'local'), ('stored', '', 1, 0, now(), 'local')",
     );
     let report = warehouse.orchestrator.rebuild().unwrap();
     assert_eq!(report.tables, 2);
-    assert_eq!(reasons(&report), ["other a;b: this is not a table name"]);
+    let reasons = reasons(&report);
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert_eq!(reasons[0], "other a;b: this is not a table name");
+    assert!(
+        reasons[1]
+            .starts_with("other stored: the table `stored` is stored inside of extract.duckdb"),
+        "{reasons:?}"
+    );
     assert_eq!(
         count(
             &warehouse,
@@ -158,6 +167,7 @@ fn the_master_views_can_be_read_by_plain_duckdb() {
     let (_folder, warehouse) = open();
     publish(&warehouse, "shop", "orders", r#"{"id":7}"#);
     warehouse.extracts.rebuild(&source("shop")).unwrap();
+    warehouse.orchestrator.flush().unwrap();
     let plain = Connection::open(warehouse.paths.server_db()).unwrap();
     let id: i64 = plain
         .query_row("SELECT id FROM orders", [], |row| row.get(0))

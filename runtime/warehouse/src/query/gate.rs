@@ -304,8 +304,9 @@ impl Walker<'_> {
                 "tables are named without a database or schema",
             ));
         }
-        let known = (schema.is_empty() && self.ctes.contains(&name.to_ascii_lowercase()))
-            || (self.granted)(name);
+        // Asked in any case: within a common table expression its own name is the table's.
+        let known = (self.granted)(name)
+            || (schema.is_empty() && self.ctes.contains(&name.to_ascii_lowercase()));
         match known {
             true => Ok(()),
             false => Err(QueryError::UnknownTable {

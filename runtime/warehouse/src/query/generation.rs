@@ -1,20 +1,20 @@
-//! Locked instances: each holds views over the granted files of one catalog and nothing else. A locked
-//! instance cannot change, so a new catalog means a new generation.
+//! Locked instances: each reads the granted files of one catalog and nothing else. Which files those are
+//! cannot change once it is locked, so a new catalog means a new generation.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::QueryMode;
-use domain::sql_ident::quote_text;
+use domain::sql_ident::{quote_ident, quote_text};
 use duckdb::Connection;
 
 use super::QueryError;
 use crate::catalog::{Catalog, CatalogTable};
-use crate::extract::{Pin, Pins, view};
+use crate::extract::{Pin, Pins, rows_of};
 use crate::open;
 use crate::orchestrator::Orchestrator;
+use crate::remote::{Attached, Key, Remotes, Target, clean, rows_of as rows_of_remote};
 
 /// Instances that are kept; the one that was used longest ago leaves first.
 const KEPT: usize = 32;
@@ -41,112 +41,175 @@ impl Scope {
     }
 }
 
-/// A locked instance.
+/// A locked instance. A view is made when the first query names its table: a principal with thousands of
+/// tables waits for those of one query.
 #[derive(Debug)]
 pub(super) struct Generation {
     connection: Mutex<Connection>,
-    tables: HashSet<String>,
+    /// The granted tables by their names in lower case.
+    tables: HashMap<String, Arc<CatalogTable>>,
+    /// Those that have a view.
+    viewed: Mutex<HashSet<String>>,
+    /// What attached databases are called here.
+    databases: BTreeMap<Key, String>,
+    /// What must not be seen in any message.
+    hidden: Vec<String>,
     version: u64,
     // After the connection: files may go once nobody reads them.
     _pin: Pin,
 }
 
 impl Generation {
-    fn build(
-        scratch: &Path,
-        catalog: &Catalog,
-        scope: &Scope,
-        pins: &Arc<Pins>,
-        choice: Choice,
-    ) -> Result<Self, QueryError> {
-        let local = |table: &&Arc<CatalogTable>| table.query_mode == QueryMode::Local;
-        let granted: Vec<_> = catalog
-            .tables
-            .iter()
-            .filter(|table| scope.covers(table.name.as_str()))
-            .filter(local)
-            .filter(|table| choice == Choice::Everything || is_whole(table))
+    fn build(place: &Place<'_>, catalog: &Catalog, wanted: &Wanted) -> Result<Self, QueryError> {
+        let tables = catalog.tables.iter();
+        let granted = tables.filter(|table| wanted.scope.covers(table.name.as_str()));
+        let tables: HashMap<_, _> = granted
+            .map(|table| (table.name.folded(), Arc::clone(table)))
             .collect();
-        let files: Vec<PathBuf> = granted
-            .iter()
-            .flat_map(|table| &table.files)
-            .map(|file| file.path.clone())
-            .collect();
-        let pin = pins.pin(files.clone());
-        let connection = locked(scratch, &granted, &files).map_err(|error| QueryError::Engine {
-            reason: format!("the tables cannot be opened: {error}"),
-        })?;
+        let files = tables.values().flat_map(|table| &table.files);
+        let files: Vec<PathBuf> = files.map(|file| file.path.clone()).collect();
+        let pin = place.pins.pin(files.clone());
+        let attached = locked(place, &wanted.databases, &files)?;
         Ok(Self {
-            connection: Mutex::new(connection),
-            tables: granted.iter().map(|table| table.name.folded()).collect(),
+            databases: attached.names(),
+            connection: Mutex::new(attached.connection),
+            tables,
+            viewed: Mutex::default(),
+            hidden: attached.hidden,
             version: catalog.version,
             _pin: pin,
         })
     }
 
-    /// Whether a table can be read here.
+    /// Whether a table can be read here, by its name in lower case.
     pub(super) fn has(&self, table: &str) -> bool {
-        self.tables.contains(&table.to_ascii_lowercase())
+        self.tables.contains_key(table)
     }
 
-    /// A connection for one query.
-    pub(super) fn connect(&self) -> Result<Connection, QueryError> {
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connection.try_clone().map_err(|error| QueryError::Engine {
-            reason: error.to_string(),
+    /// The databases that must be attached for these tables.
+    pub(super) fn databases_of(&self, named: &BTreeSet<String>) -> BTreeSet<Target> {
+        let tables = named.iter().filter_map(|name| self.tables.get(name));
+        let remote = tables.filter_map(|table| {
+            let place = table.remote.as_ref()?;
+            Some(Target {
+                source: table.source.clone(),
+                row: place.database.clone(),
+            })
+        });
+        remote.collect()
+    }
+
+    /// Whether it has databases beside its files.
+    pub(super) fn is_attached(&self) -> bool {
+        !self.databases.is_empty()
+    }
+
+    /// What must not be seen in any message.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.hidden
+    }
+
+    /// A connection for one query over these tables.
+    pub(super) fn connect(&self, named: &BTreeSet<String>) -> Result<Connection, QueryError> {
+        let connection = {
+            let connection = self
+                .connection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            connection.try_clone().map_err(|error| QueryError::Engine {
+                reason: error.to_string(),
+            })?
+        };
+        let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in named {
+            let Some(table) = self.tables.get(name).filter(|_| !viewed.contains(name)) else {
+                continue;
+            };
+            self.add_view(&connection, table)?;
+            viewed.insert(name.clone());
+        }
+        Ok(connection)
+    }
+
+    /// One table that cannot be read costs no other.
+    fn add_view(&self, connection: &Connection, table: &CatalogTable) -> Result<(), QueryError> {
+        let (source, name) = (&table.source, &table.name);
+        let made = select(table, &self.databases).map_or(Ok(()), |select| {
+            let view = quote_ident(name.as_str());
+            connection.execute_batch(&format!("CREATE VIEW {view} AS {select}"))
+        });
+        made.map_err(|error| {
+            let error = clean(&error, &self.hidden);
+            tracing::warn!(%source, table = %name, error, "a table cannot be queried");
+            QueryError::Engine {
+                reason: format!("the table `{name}` cannot be read; run its source again"),
+            }
         })
     }
 }
 
-/// Which of the granted tables a generation has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    Everything,
-    /// Those whose files are all there: where somebody has removed one, the others are still served.
-    Whole,
-}
-
-fn is_whole(table: &CatalogTable) -> bool {
-    let missing = table.files.iter().find(|file| !file.path.exists());
-    if let Some(file) = missing {
-        let (source, path) = (&table.source, file.path.display());
-        tracing::warn!(%source, table = %table.name, %path, "a table is left out of queries: a file of it is gone");
+/// The query that a table's view stands for.
+fn select(table: &CatalogTable, databases: &BTreeMap<Key, String>) -> Option<String> {
+    match &table.remote {
+        Some(place) => {
+            let key = (table.source.clone(), place.database.alias.clone());
+            let alias = databases.get(&key)?;
+            Some(rows_of_remote(alias, &place.name))
+        }
+        None => {
+            let files = table.files.iter().map(|file| file.path.as_path());
+            Some(rows_of(&files.collect::<Vec<_>>()))
+        }
     }
-    missing.is_none()
 }
 
-/// Views first, then the lock: it cannot be opened again.
+/// An instance in which these databases are attached, and these files can be read, and nothing else. It
+/// cannot be opened again.
 fn locked(
-    scratch: &Path,
-    tables: &[&Arc<CatalogTable>],
+    place: &Place<'_>,
+    databases: &BTreeSet<Target>,
     files: &[PathBuf],
-) -> duckdb::Result<Connection> {
+) -> Result<Attached, QueryError> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
-    let connection = open::in_memory(MEMORY, threads)?;
-    connection.execute_batch("BEGIN")?;
-    for table in tables {
-        let files: Vec<&Path> = table.files.iter().map(|file| file.path.as_path()).collect();
-        connection.execute_batch(&view(table.name.as_str(), &files))?;
-    }
-    connection.execute_batch("COMMIT")?;
-    let allowed: Vec<String> = files
-        .iter()
-        .map(|path| quote_text(&path.to_string_lossy()))
-        .collect();
-    let (allowed, scratch) = (allowed.join(", "), quote_text(&scratch.to_string_lossy()));
-    connection.execute_batch(&format!(
-        "SET temp_directory = {scratch}; SET allowed_paths = [{allowed}]; SET enable_external_access = false; SET lock_configuration = true"
-    ))?;
-    Ok(connection)
+    let failed = |error: duckdb::Error| QueryError::Engine {
+        reason: format!("the tables cannot be opened: {error}"),
+    };
+    let connection = open::in_memory(MEMORY, threads).map_err(failed)?;
+    let scratch = quote_text(&place.scratch.to_string_lossy());
+    let spill = connection.execute_batch(&format!("SET temp_directory = {scratch}"));
+    spill.map_err(failed)?;
+    let attached = match databases.is_empty() {
+        true => Attached::none(connection),
+        false => place
+            .remotes
+            .attach(databases, connection)
+            .map_err(|reason| {
+                tracing::warn!(reason, "a remote database cannot be attached for a query");
+                QueryError::Unreachable
+            })?,
+    };
+    open::lock(&attached.connection, files, &attached.folders).map_err(failed)?;
+    Ok(attached)
 }
 
 type Cell = Arc<Mutex<Option<Arc<Generation>>>>;
 
-/// The generations by scope, each with the turn in which it was used last.
-type Turns = HashMap<Scope, (u64, Cell)>;
+/// What a generation is for: most queries need no database attached, and wait for none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Wanted {
+    scope: Scope,
+    databases: BTreeSet<Target>,
+}
+
+/// Where generations are built.
+struct Place<'a> {
+    scratch: &'a Path,
+    pins: &'a Arc<Pins>,
+    remotes: &'a Remotes,
+}
+
+/// The generations by what they are for, each with the turn in which it was used last.
+type Turns = HashMap<Wanted, (u64, Cell)>;
 
 /// The newest generation of each scope.
 #[derive(Debug)]
@@ -172,28 +235,54 @@ impl Generations {
     }
 
     /// The generation for the catalog as it is now. Who holds an older one goes on with it.
-    pub(super) fn current(&self, scope: &Scope) -> Result<Arc<Generation>, QueryError> {
-        let cell = self.cell(scope);
+    pub(super) fn current(
+        &self,
+        scope: &Scope,
+        databases: BTreeSet<Target>,
+    ) -> Result<Arc<Generation>, QueryError> {
+        let wanted = Wanted {
+            scope: scope.clone(),
+            databases,
+        };
+        let cell = self.cell(&wanted);
         let mut held = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        // A catalog that is replaced while its generation is built has its files removed at worst;
-        // the next one then has them.
-        let mut attempts = 3;
-        let mut choice = Choice::Everything;
-        loop {
-            let catalog = self.orchestrator.catalog();
-            if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
-                return Ok(Arc::clone(generation));
-            }
-            self.builds.fetch_add(1, Ordering::Relaxed);
-            match Generation::build(&self.scratch, &catalog, scope, &self.pins, choice) {
-                Ok(generation) => return Ok(Arc::clone(held.insert(Arc::new(generation)))),
-                Err(error) if attempts == 0 => return Err(error),
-                Err(_) => attempts -= 1,
-            }
-            if attempts == 0 {
-                choice = Choice::Whole;
-            }
+        let catalog = self.orchestrator.catalog();
+        if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
+            return Ok(Arc::clone(generation));
         }
+        self.builds.fetch_add(1, Ordering::Relaxed);
+        let place = Place {
+            scratch: &self.scratch,
+            pins: &self.pins,
+            remotes: self.orchestrator.remotes(),
+        };
+        let built = Generation::build(&place, &catalog, &wanted);
+        if !wanted.databases.is_empty() {
+            // One that is down is to be looked at, so that it comes back by itself.
+            self.orchestrator.wake_prober();
+        }
+        Ok(Arc::clone(held.insert(Arc::new(built?))))
+    }
+
+    /// Forgets a generation whose databases may have gone away: the next query attaches them anew.
+    pub(super) fn forget(&self, generation: &Arc<Generation>) {
+        if !generation.is_attached() {
+            return;
+        }
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.1.retain(|_, (_, cell)| {
+            // One that is being built is another.
+            let held = cell.try_lock();
+            !held.is_ok_and(|held| {
+                held.as_ref()
+                    .is_some_and(|held| Arc::ptr_eq(held, generation))
+            })
+        });
+    }
+
+    /// Whether the catalog is still the one that a generation was built for.
+    pub(super) fn is_newest(&self, generation: &Generation) -> bool {
+        self.orchestrator.catalog().version == generation.version
     }
 
     /// How many were built since the start.
@@ -201,18 +290,18 @@ impl Generations {
         self.builds.load(Ordering::Relaxed)
     }
 
-    fn cell(&self, scope: &Scope) -> Cell {
+    fn cell(&self, wanted: &Wanted) -> Cell {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let (turn, cells) = &mut *cells;
         *turn += 1;
-        if cells.len() >= KEPT && !cells.contains_key(scope) {
+        if cells.len() >= KEPT && !cells.contains_key(wanted) {
             let oldest = cells
                 .iter()
                 .min_by_key(|(_, (used, _))| *used)
-                .map(|(scope, _)| scope.clone());
+                .map(|(wanted, _)| wanted.clone());
             oldest.and_then(|oldest| cells.remove(&oldest));
         }
-        let (used, cell) = cells.entry(scope.clone()).or_default();
+        let (used, cell) = cells.entry(wanted.clone()).or_default();
         *used = *turn;
         Arc::clone(cell)
     }

@@ -46,9 +46,10 @@ fn behind_the_gate_stands_a_second_wall() {
     let generation = warehouse
         .queries
         .generations
-        .current(&only("orders"))
+        .current(&only("orders"), std::collections::BTreeSet::new())
         .unwrap();
-    let connection = generation.connect().unwrap();
+    let named = std::collections::BTreeSet::from(["orders".to_owned(), "salaries".to_owned()]);
+    let connection = generation.connect(&named).unwrap();
     for sql in [
         "SELECT * FROM salaries",
         "SELECT * FROM '/etc/passwd'",
