@@ -18,6 +18,7 @@ mod split;
 mod stage;
 mod staged;
 mod verify;
+mod whole;
 mod writer;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ pub(crate) use contents::{Contents, Entry, ExtractError, view};
 pub(crate) use gc::{Pin, Pins};
 pub(crate) use publish::{remove_database, sync_folder};
 pub use verify::{Verified, published_sources, verify_beside};
+pub use whole::{Whole, Wholes};
 
 /// The extracts of all sources. Shared by its clones.
 #[derive(Debug, Clone)]

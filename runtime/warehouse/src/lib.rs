@@ -15,11 +15,13 @@ pub mod warehouse;
 
 pub use catalog::{Catalog, CatalogColumn, CatalogTable};
 pub use extract::{
-    Extracts, TableFile, Verified, has_small_files, published_sources, verify_beside,
+    Extracts, TableFile, Verified, Whole, Wholes, has_small_files, published_sources, verify_beside,
 };
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
-pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
+pub use query::{
+    Cut, Exported, Format, QueryEngine, QueryError, QueryOptions, QueryResult, Rejection, Scope,
+};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
     CheckReport, Interrupted, Link, Manifest, Restored, Reviewed, SealedAt, State, StateError,

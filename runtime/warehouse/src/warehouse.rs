@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::extract::{Extracts, Pins};
+use crate::extract::{Extracts, Pins, Wholes};
 use crate::orchestrator::Orchestrator;
 use crate::paths::{DirError, DirLock, Paths, lock_data_dir};
 use crate::query::{QueryEngine, QueryError};
@@ -39,6 +39,8 @@ pub struct Warehouse {
     pub extracts: Extracts,
     /// Master views and catalog; call `rebuild` once after opening.
     pub orchestrator: Arc<Orchestrator>,
+    /// Tables as one file each, for downloads.
+    pub wholes: Wholes,
     /// Answers SQL.
     pub queries: Arc<QueryEngine>,
     _lock: DirLock,
@@ -56,12 +58,14 @@ impl Warehouse {
         let pins = Arc::new(Pins::default());
         let orchestrator = Arc::new(Orchestrator::new(paths.clone()));
         let extracts = Extracts::new(paths.clone(), Arc::clone(&orchestrator), Arc::clone(&pins))?;
+        let wholes = Wholes::open(&paths, Arc::clone(&pins))?;
         let queries = Arc::new(QueryEngine::new(&paths, Arc::clone(&orchestrator), pins)?);
         Ok(Self {
             paths,
             state,
             extracts,
             orchestrator,
+            wholes,
             queries,
             _lock: lock,
         })
