@@ -16,6 +16,7 @@ mod interpolate;
 mod mail;
 mod oidc;
 mod problem;
+mod results;
 mod rules;
 mod sandbox;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
+pub(crate) use results::{Downloads, Scans};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
+    pub(crate) scans: Scans,
+    pub(crate) downloads: Downloads,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
     pub(crate) log: Log,
@@ -97,6 +101,8 @@ impl Default for Config {
             egress: Egress::default(),
             sandbox: Sandbox::default(),
             queries: Queries::default(),
+            scans: Scans::default(),
+            downloads: Downloads::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),
             log: Log::default(),

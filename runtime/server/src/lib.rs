@@ -24,8 +24,10 @@ mod middleware;
 mod oidc;
 mod recordings;
 mod router;
+mod scans;
 mod serve;
 mod signin;
+mod streams;
 mod telemetry;
 mod web;
 

@@ -41,6 +41,7 @@ use crate::oidc::Oidc;
 use crate::recordings::Recorded;
 use crate::router;
 use crate::signin::SignIn;
+use crate::streams::Streams;
 use crate::web::Pages;
 
 /// Serves until the process is asked to end. Errors are for whoever started it.
@@ -115,6 +116,8 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let app = AppState(Arc::new(App {
         receiving,
         paces: Paces::new(config.webhooks.deliveries_per_minute),
+        streams: Streams::new(config.queries.streams_at_once),
+        scans: Default::default(),
         config,
         directory,
         signin,
