@@ -46,8 +46,12 @@ impl Pipe {
     }
 
     fn send(&self, message: Message) -> io::Result<()> {
-        let sent = tokio::time::timeout_at(self.deadline.into(), self.sender.send(message));
-        match self.runtime.block_on(async { sent.await }) {
+        // The clock is looked at inside: there is none on this thread.
+        let sent = async {
+            let sending = self.sender.send(message);
+            tokio::time::timeout_at(self.deadline.into(), sending).await
+        };
+        match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
