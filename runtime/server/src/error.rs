@@ -47,7 +47,7 @@ pub(crate) struct ApiError {
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
     /// What stands for `detail` in the body where old clients read an object there.
-    pub(crate) object: Option<serde_json::Value>,
+    pub(crate) object: Option<Box<serde_json::Value>>,
     /// When to come back, of what was too much.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) cause: Option<Box<dyn StdError + Send + Sync>>,

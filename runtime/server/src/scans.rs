@@ -93,10 +93,10 @@ impl Drop for Slot {
 fn exceeded(kind: &'static str, current: u64, limit: u64, seconds: i64) -> ApiError {
     ApiError {
         retry_after: Some(Duration::from_secs(seconds.unsigned_abs())),
-        object: Some(json!({
+        object: Some(Box::new(json!({
             "error": "quota_exceeded", "kind": kind, "current": current, "limit": limit,
             "retry_after_seconds": seconds,
-        })),
+        }))),
         ..ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "quota-exceeded",
@@ -119,7 +119,7 @@ mod tests {
 
     #[track_caller]
     fn refused(result: ApiResult<Slot>) -> serde_json::Value {
-        result.unwrap_err().object.unwrap()
+        *result.unwrap_err().object.unwrap()
     }
 
     #[test]

@@ -106,11 +106,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
     let (api, document) = router::api(&config.http, &config.webhooks);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
-    let signin = {
-        // Mail is sent on the runtime.
-        let _inside = handle.enter();
-        SignIn::new(&config).map_err(|error| CliError::advised(&error))?
-    };
+    let signin = open_signin(&config, handle)?;
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
@@ -149,6 +145,12 @@ fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<Vec<Source
         );
     }
     Ok(given_up)
+}
+
+fn open_signin(config: &Config, handle: &Handle) -> CliResult<SignIn> {
+    // Mail is sent on the runtime.
+    let _inside = handle.enter();
+    SignIn::new(config).map_err(|error| CliError::advised(&error))
 }
 
 fn open_tokens(file: &Path) -> CliResult<TokenKeys> {

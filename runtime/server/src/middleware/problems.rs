@@ -105,8 +105,10 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 fn body(error: &ApiError, request_id: &str) -> Response {
-    let detail = error.object.clone();
-    let detail = detail.unwrap_or_else(|| error.detail.as_str().into());
+    let detail = match &error.object {
+        Some(object) => object.as_ref().clone(),
+        None => error.detail.as_str().into(),
+    };
     let mut problem = json!({
         "detail": detail,
         "type": "about:blank",

@@ -157,9 +157,9 @@ fn rejected(rejection: &Rejection) -> ApiError {
         None => json!({}),
     };
     ApiError {
-        object: Some(json!({
+        object: Some(Box::new(json!({
             "error": "validator_rejected", "kind": rejection.kind(), "details": details,
-        })),
+        }))),
         ..ApiError::bad_request("predicate-refused", rejection.to_string())
     }
 }
