@@ -223,7 +223,8 @@ pub(crate) fn api(
                 .layer(timeout),
         )
         .merge(slow_routes(http.max_upload_bytes()))
-        .merge(results::routes(MAX_JSON))
+        .merge(results::routes(MAX_JSON).layer(timeout))
+        .merge(results::files())
         .merge(hooks::deliveries(webhooks.max_body_bytes).layer(timeout))
         .split_for_parts();
     if let Some(components) = document.components.as_mut() {
