@@ -43,14 +43,14 @@ pub struct CatalogTable {
     pub extracted_at: Timestamp,
     /// Where its rows are read. A remote table is listed, but not attached yet.
     pub query_mode: QueryMode,
-    /// Its parquet files, oldest first. One that is in one file can be downloaded.
+    /// Its parquet files, oldest first.
     pub files: Vec<TableFile>,
     /// Its columns; empty for a remote table.
     pub columns: Vec<CatalogColumn>,
 }
 
 impl CatalogTable {
-    /// The MD5 of the one file that can be downloaded.
+    /// The MD5 of the one file, where it is one.
     pub fn hash(&self) -> Option<&str> {
         match self.files.as_slice() {
             [file] => file.md5.as_deref(),

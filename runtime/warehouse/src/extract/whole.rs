@@ -95,13 +95,17 @@ impl Wholes {
             let name = &table.name;
             return Err(Failure::limit(format!("the table `{name}` has no file")));
         }
+        if let Some(known) = self.at_hand(table) {
+            return Ok(known);
+        }
         let key = key(&table.files);
         let cell = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(inner.making.entry(key.clone()).or_default())
         };
         let _alone = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = self.known(table).filter(|known| known.path.exists()) {
+        // Whoever held the cell before may have made it.
+        if let Some(known) = self.at_hand(table) {
             return Ok(known);
         }
         let made = self.put_together(&key, &table.files);
@@ -118,6 +122,12 @@ impl Wholes {
         );
         inner.evict(&key, most_bytes);
         Ok(whole)
+    }
+
+    /// The file of a table, unless it would have to be put together.
+    fn at_hand(&self, table: &CatalogTable) -> Option<Whole> {
+        let is_there = |whole: &Whole| table.files.len() == 1 || whole.path.exists();
+        self.known(table).filter(is_there)
     }
 
     /// Removes what no table is any more.
