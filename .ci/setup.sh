@@ -180,6 +180,7 @@ need_python_duckdb() {
 
 # What the extract bench compares with, in an environment of its own: nothing of it is a part of the product.
 need_peers() {
+    [ "$1" != query ] || need_nginx
     [ "$1" = extract ] || return 0
     peers="peers-dlt-$dlt_version-airbyte-$airbyte_version"
     obtain "$peers" peers
@@ -220,6 +221,23 @@ need_postgres() {
     [ "$(id -u)" = 0 ] || fail "PostgreSQL needs root, once: sudo sh -c '$install'"
     timed "installing PostgreSQL, as root" env DEBIAN_FRONTEND=noninteractive sh -c "$install" ||
         fail "that failed; see above, then run by hand: $install"
+}
+
+# What downloads are compared with. Unpacked and not installed: nothing of it is started or configured here.
+need_nginx() {
+    [ ! -x "$cache/nginx/usr/sbin/nginx" ] || { link nginx nginx; return 0; }
+    rm -rf "$stage"
+    mkdir "$stage"
+    if timed "unpacking Debian's nginx" nginx "$stage"; then
+        mv -T "$stage" "$cache/nginx" && link nginx nginx
+    else
+        say "nginx cannot be had: downloads are measured without a peer"
+    fi
+}
+
+nginx() {
+    command -v apt-get >/dev/null && (cd "$1" && apt-get download nginx && dpkg-deb -x nginx_*.deb . && rm nginx_*.deb) &&
+        "$1/usr/sbin/nginx" -v
 }
 
 # A real mail server, for the tests.

@@ -1,5 +1,7 @@
 //! Many tables, small questions: what an analyst's agent asks all day.
 
+mod flow;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use crate::peer::{figure, latencies, measure};
 use crate::process::Watch;
 use crate::report::{Aim, Report, Row};
 use crate::samples::Samples;
+use flow::Flow;
 
 const ROWS: u64 = 1_000;
 
@@ -21,7 +24,10 @@ filters the rows of one random table: `SELECT count(*), max(amount) FROM … WHE
 token, syntax-tree gate and locked instance, from clients that share the cores with the server. Peers: *attach anew*
 is plain DuckDB in Python on the very same extracts, a fresh connection for each query that attaches all of them, without HTTP,
 as a simple orchestrator does it; *in process* is one DuckDB connection in Python over the same parquet, without HTTP,
-gate or grants, which nothing that stands on DuckDB can pass with one client. The last rows are measured within one process, over
+gate or grants, which nothing that stands on DuckDB can pass with one client. A stream is 10 million rows of two
+numbers and a text as Arrow, read away by a client on loopback; its memory is what the server's process grew by meanwhile. A
+download is a parquet file of 1 GB in the page cache, by one connection on loopback, in turns from the server and from nginx
+with `sendfile on; tcp_nopush on` and one worker. The last rows are measured within one process, over
 tables of one row: a full rebuild knows nothing of an earlier one, and a grant set has 100 tables.";
 
 /// The measurements of all turns.
@@ -67,8 +73,14 @@ pub fn bench(scale: Scale) -> Report {
     let memory = Watch::start(app.pid());
     ask_all(&app, &names, 8, seconds);
     let memory = memory.megabytes();
+    let flow = flow::measure(&mut app, scale);
     drop(app);
     let mut report = report(figures, names.len(), filled, memory);
+    if flow.nginx.is_none() {
+        let note = "nginx could not be had, so the download has no peer.";
+        report.notes.push(note.to_owned());
+    }
+    report.rows.extend(rows_of(flow));
     report.rows.extend(crate::rebuild::rows(scale));
     report
 }
@@ -153,6 +165,44 @@ fn ask_peers(app: &App, seconds: f64, figures: &mut Figures) {
         rates.push(samples.len() as f64 / samples.sum());
         all.extend(samples.values());
     }
+}
+
+/// What was measured of streams and downloads.
+fn rows_of(flow: Flow) -> [Row; 3] {
+    let row = |work: &str, ours, peer, unit, aim| Row {
+        work: work.to_owned(),
+        ours,
+        peer,
+        unit,
+        aim,
+    };
+    let download = match flow.nginx {
+        Some(_) => Aim::TimesPeer(0.7),
+        None => Aim::Nothing,
+    };
+    [
+        row(
+            "10 million rows streamed as Arrow: resident memory growth",
+            flow.grown,
+            None,
+            "MB",
+            Aim::AtMost(67.1),
+        ),
+        row(
+            "10 million rows streamed as Arrow: million rows a second",
+            flow.rows,
+            None,
+            "M/s",
+            Aim::Nothing,
+        ),
+        row(
+            "download of a 1 GB parquet on loopback; peer: nginx with sendfile",
+            flow.ours,
+            flow.nginx,
+            "MB/s",
+            download,
+        ),
+    ]
 }
 
 fn report(figures: Figures, tables: usize, filled: f64, memory: f64) -> Report {

@@ -46,6 +46,7 @@ impl Stage {
             .replace("{group_id}", NOBODY)
             .replace("{slot}", "token")
             .replace("{source}", "nothing")
+            .replace("{n}", "0")
     }
 
     fn ask(&self, client: &Client, method: &str, path: &str) -> u16 {

@@ -40,3 +40,4 @@ pub(crate) mod telegram;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;
 pub(crate) mod users;
+pub(crate) mod v2;

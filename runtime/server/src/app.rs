@@ -22,7 +22,9 @@ use crate::hooks::{self, Paces};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
 use crate::recordings;
+use crate::scans::Scans;
 use crate::signin::SignIn;
+use crate::streams::Streams;
 use crate::web::Pages;
 
 /// Everything that handlers work with.
@@ -54,6 +56,10 @@ pub(crate) struct App {
     pub(crate) oidc: Oidc,
     /// How people reach the server, once that is known.
     pub(crate) url: OnceLock<String>,
+    /// Answers that are on their way.
+    pub(crate) streams: Streams,
+    /// What each user scans.
+    pub(crate) scans: Arc<Scans>,
     /// What each route demands.
     pub(crate) rules: Rules,
     /// Templates and what is rendered once.

@@ -17,6 +17,7 @@ mod mail;
 mod oidc;
 mod problem;
 mod remote;
+mod results;
 mod rules;
 mod sandbox;
 mod schema;
@@ -41,6 +42,7 @@ pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
 pub(crate) use remote::Remote;
+pub(crate) use results::{Downloads, Scans};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use schema::text as schema_text;
 pub(crate) use show::show;
@@ -71,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) sandbox: Sandbox,
     pub(crate) queries: Queries,
+    pub(crate) scans: Scans,
+    pub(crate) downloads: Downloads,
     pub(crate) remote: Remote,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
@@ -101,6 +105,8 @@ impl Default for Config {
             sandbox: Sandbox::default(),
             queries: Queries::default(),
             remote: Remote::default(),
+            scans: Scans::default(),
+            downloads: Downloads::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),
             log: Log::default(),

@@ -46,6 +46,8 @@ pub(crate) struct ApiError {
     /// What was wrong and what to do.
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
+    /// What stands for `detail` in the body where old clients read an object there.
+    pub(crate) object: Option<Box<serde_json::Value>>,
     /// When to come back, of what was too much.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -58,6 +60,7 @@ impl ApiError {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            object: None,
             retry_after: None,
             cause: None,
         }

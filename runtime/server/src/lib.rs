@@ -25,8 +25,10 @@ mod middleware;
 mod oidc;
 mod recordings;
 mod router;
+mod scans;
 mod serve;
 mod signin;
+mod streams;
 mod telemetry;
 mod web;
 

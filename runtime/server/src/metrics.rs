@@ -54,6 +54,7 @@ pub(crate) struct Metrics {
     runs: Family<Outcome, Counter>,
     queries: Family<Outcome, Counter>,
     query_seconds: Histogram,
+    busy: Gauge,
     tables: Gauge,
     generations: Counter<u64, AtomicU64>,
     memory: Gauge,
@@ -71,6 +72,7 @@ impl Metrics {
             runs: Family::default(),
             queries: Family::default(),
             query_seconds: Histogram::new(BUCKETS),
+            busy: Gauge::default(),
             tables: Gauge::default(),
             generations: Counter::default(),
             memory: Gauge::default(),
@@ -104,6 +106,11 @@ impl Metrics {
             "sluice_query_seconds",
             "Seconds that queries took",
             self.query_seconds.clone(),
+        );
+        registry.register(
+            "sluice_queries_under_way",
+            "Queries that are being answered",
+            self.busy.clone(),
         );
         registry.register(
             "sluice_tables",
@@ -173,6 +180,12 @@ impl Metrics {
         self.query_seconds.observe(took.as_secs_f64());
     }
 
+    /// A query is under way until what this returns is dropped.
+    pub(crate) fn query_begins(&self) -> Busy {
+        self.busy.inc();
+        Busy(self.busy.clone())
+    }
+
     /// Everything as text, with what is only known at the moment.
     pub(crate) fn text(&self, tables: usize, generations: u64) -> Result<String, fmt::Error> {
         self.tables.set(i64::try_from(tables).unwrap_or(i64::MAX));
@@ -190,6 +203,15 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
+    }
+}
+
+/// A query that is under way.
+pub(crate) struct Busy(Gauge);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

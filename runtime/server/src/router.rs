@@ -2,6 +2,7 @@
 
 mod desk;
 mod hooks;
+mod results;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -16,10 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    bootstrap, catalog, connectors, credentials, data, events, grants, groups, health, invitations,
-    knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, query, reading,
-    rebuild, registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep,
-    users,
+    bootstrap, catalog, connectors, credentials, events, grants, groups, health, invitations,
+    knowledge, lifecycle, me, metric_definitions, metrics, packages, publishers, reading, rebuild,
+    registry, runs, schedules, sessions, shapes, signin, sources, sync, tokens, upkeep, users,
 };
 use crate::app::AppState;
 use crate::auth::guard;
@@ -106,7 +106,6 @@ fn quick_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sync::trigger_sync))
         .routes(routes!(sync::get_manifest))
         .routes(routes!(catalog::list_tables))
-        .routes(routes!(query::run_query))
         .routes(routes!(rebuild::rebuild))
 }
 
@@ -204,7 +203,6 @@ fn slow_routes(max_upload: usize) -> OpenApiRouter<AppState> {
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(max_upload))
         .routes(routes!(events::follow_run))
-        .routes(routes!(data::download_table))
 }
 
 /// All routes of the API, and the document that describes them.
@@ -226,6 +224,8 @@ pub(crate) fn api(
                 .layer(timeout),
         )
         .merge(slow_routes(http.max_upload_bytes()))
+        .merge(results::routes(MAX_JSON).layer(timeout))
+        .merge(results::files())
         .merge(hooks::deliveries(webhooks.max_body_bytes).layer(timeout))
         .split_for_parts();
     if let Some(components) = document.components.as_mut() {

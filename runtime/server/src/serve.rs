@@ -43,6 +43,7 @@ use crate::oidc::Oidc;
 use crate::recordings::Recorded;
 use crate::router;
 use crate::signin::SignIn;
+use crate::streams::Streams;
 use crate::web::Pages;
 
 /// Serves until the process is asked to end. Errors are for whoever started it.
@@ -111,16 +112,14 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
     let (api, document) = router::api(&config.http, &config.webhooks);
     let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
-    let signin = {
-        // Mail is sent on the runtime.
-        let _inside = handle.enter();
-        SignIn::new(&config).map_err(|error| CliError::advised(&error))?
-    };
+    let signin = open_signin(&config, handle)?;
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
     let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
         receiving,
         paces: Paces::new(config.webhooks.deliveries_per_minute),
+        streams: Streams::new(config.queries.streams_at_once),
+        scans: Default::default(),
         config,
         directory,
         signin,
@@ -152,6 +151,12 @@ fn end_interrupted(warehouse: &Warehouse, attempts: u32) -> CliResult<Vec<Source
         );
     }
     Ok(given_up)
+}
+
+fn open_signin(config: &Config, handle: &Handle) -> CliResult<SignIn> {
+    // Mail is sent on the runtime.
+    let _inside = handle.enter();
+    SignIn::new(config).map_err(|error| CliError::advised(&error))
 }
 
 fn open_tokens(file: &Path) -> CliResult<TokenKeys> {

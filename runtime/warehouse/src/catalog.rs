@@ -44,7 +44,7 @@ pub struct CatalogTable {
     pub extracted_at: Timestamp,
     /// Where its rows are read.
     pub query_mode: QueryMode,
-    /// Its parquet files, oldest first. One that is in one file can be downloaded.
+    /// Its parquet files, oldest first.
     pub files: Vec<TableFile>,
     /// Its columns; empty for a remote table whose database has not said them.
     pub columns: Vec<CatalogColumn>,
@@ -63,7 +63,7 @@ pub struct RemotePlace {
 }
 
 impl CatalogTable {
-    /// The MD5 of the one file that can be downloaded.
+    /// The MD5 of the one file, where it is one.
     pub fn hash(&self) -> Option<&str> {
         match self.files.as_slice() {
             [file] => file.md5.as_deref(),

@@ -19,6 +19,7 @@ mod split;
 mod stage;
 mod staged;
 mod verify;
+mod whole;
 mod writer;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ pub(crate) use contents::{Contents, Entry, ExtractError, rows_of, view};
 pub(crate) use gc::{Pin, Pins};
 pub(crate) use publish::{remove_database, sync_folder};
 pub use verify::{Verified, published_sources, verify_beside};
+pub use whole::{Whole, Wholes};
 
 /// The extracts of all sources. Shared by its clones.
 #[derive(Debug, Clone)]

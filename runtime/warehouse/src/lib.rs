@@ -19,12 +19,14 @@ pub mod warehouse;
 pub use catalog::{Catalog, CatalogColumn, CatalogTable, RemotePlace};
 pub use extensions::{ExtensionError, ExtensionFolder, Installed};
 pub use extract::{
-    Extracts, TableFile, Verified, has_small_files, published_sources, verify_beside,
+    Extracts, TableFile, Verified, Whole, Wholes, has_small_files, published_sources, verify_beside,
 };
 pub use orchestrator::{Orchestrator, Problem, RebuildError, RebuildReport};
 pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use profile::{ProfileError, Profiler};
-pub use query::{QueryEngine, QueryError, QueryOptions, QueryResult, Scope};
+pub use query::{
+    Cut, Exported, Format, QueryEngine, QueryError, QueryOptions, QueryResult, Rejection, Scope,
+};
 pub use remote::{Lookup, RemotePolicy, Servers, SslMode};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,

@@ -64,6 +64,7 @@ impl Paths {
             &self.extracts(),
             &self.connectors(),
             &self.scratch(),
+            &self.wholes(),
         ] {
             std::fs::create_dir_all(folder).map_err(|source| self.unwritable(source))?;
         }
@@ -123,6 +124,11 @@ impl Paths {
     /// Where queries spill what does not fit into memory.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("scratch")
+    }
+
+    /// Tables of several files as one each; whatever lies there can be made anew.
+    pub fn wholes(&self) -> PathBuf {
+        self.root.join("cache/tables")
     }
 
     fn unwritable(&self, source: io::Error) -> DirError {

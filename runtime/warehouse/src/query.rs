@@ -5,13 +5,16 @@
 //! tables, before anything is prepared. The generation that runs it has no other table, reads no
 //! other file, loads nothing, and cannot be reconfigured.
 
+mod export;
 mod gate;
 mod generation;
+mod predicate;
 mod value;
 pub(crate) mod watch;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +26,14 @@ use thiserror::Error;
 use crate::extract::Pins;
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
+use export::Fault;
 use gate::Gate;
 use generation::{Generation, Generations};
 use watch::{Stopped, Watch};
 
+pub use export::{Cut, Exported, Format};
 pub use generation::Scope;
+pub use predicate::Rejection;
 
 /// Why a query was not answered. The texts name neither files nor tables beyond the scope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -152,9 +158,52 @@ impl QueryEngine {
         sql: &str,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
+        self.answer(scope, sql, options, |connection| {
+            Ok(run(connection, sql, options)?)
+        })
+    }
+
+    /// Answers a query by writing its rows in a format, in the memory of a few batches. Blocks. What fails before the
+    /// first rows are there fails before anything is written.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::query`]; `Cancelled` when `out` takes no more.
+    pub fn export(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        format: Format,
+        options: &QueryOptions,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Exported, QueryError> {
+        self.answer(scope, sql, options, |connection| {
+            export::run(connection, sql, format, options, out)
+        })
+    }
+
+    /// The SQL for rows of one table for which a predicate holds, made anew from its syntax tree.
+    ///
+    /// # Errors
+    /// [`Rejection`], which says by which rule the predicate is refused.
+    pub fn filtered(
+        &self,
+        table: &str,
+        columns: &[&str],
+        predicate: &str,
+    ) -> Result<String, Rejection> {
+        predicate::filtered(&self.gate, table, columns, predicate)
+    }
+
+    fn answer<T>(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        options: &QueryOptions,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, QueryError> {
         let (generation, connection) = self.admit(scope, sql)?;
         let watch = Watch::start(connection.interrupt_handle(), options);
-        let result = run(&connection, sql, options);
+        let result = work(&connection);
         let stopped = watch.stop();
         if result.is_err() {
             self.generations.forget(&generation);
@@ -164,7 +213,7 @@ impl QueryEngine {
                 seconds: options.timeout.as_secs(),
             }),
             (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
-            (_, Err(error)) => Err(self.failed(&error, &generation)),
+            (_, Err(fault)) => Err(fault.told(|error| self.failed(error, &generation))),
             (_, Ok(result)) => Ok(result),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::extract::{Extracts, Pins};
+use crate::extract::{Extracts, Pins, Wholes};
 use crate::orchestrator::Orchestrator;
 use crate::paths::{DirError, DirLock, Paths, lock_data_dir};
 use crate::profile::Profiler;
@@ -40,6 +40,8 @@ pub struct Warehouse {
     pub extracts: Extracts,
     /// Master views and catalog; call `rebuild` once after opening.
     pub orchestrator: Arc<Orchestrator>,
+    /// Tables as one file each, for downloads.
+    pub wholes: Wholes,
     /// Answers SQL.
     pub queries: Arc<QueryEngine>,
     /// Says what tables look like.
@@ -60,12 +62,14 @@ impl Warehouse {
         let orchestrator = Arc::new(Orchestrator::new(paths.clone()));
         let extracts = Extracts::new(paths.clone(), Arc::clone(&orchestrator), Arc::clone(&pins))?;
         let profiler = Arc::new(Profiler::new(&paths, Arc::clone(&pins)));
+        let wholes = Wholes::open(&paths, Arc::clone(&pins))?;
         let queries = Arc::new(QueryEngine::new(&paths, Arc::clone(&orchestrator), pins)?);
         Ok(Self {
             paths,
             state,
             extracts,
             orchestrator,
+            wholes,
             queries,
             profiler,
             _lock: lock,

@@ -1,81 +1,175 @@
-//! `/api/data`: tables as parquet files.
+//! `/api/data`: tables as parquet files, as one or part by part.
 
-use std::path::PathBuf;
+mod file;
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::Json;
 use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use domain::{QueryMode, TableName};
-use tower_http::services::ServeFile;
-use warehouse::{Catalog, CatalogTable};
+use serde::Serialize;
+use utoipa::ToSchema;
+use warehouse::{Catalog, CatalogTable, TableFile};
 
-use crate::app::{App, AppState};
+use crate::app::{AppState, blocking};
 use crate::auth::{By, may_read};
 use crate::error::{ApiError, ApiResult};
+use file::Opened;
 
 /// Downloads a table as a parquet file.
 ///
-/// Knows `ETag`, `If-None-Match` and `Range`, so that a download can be skipped or resumed.
+/// Knows `ETag`, `If-None-Match`, `Range` and `If-Range`, so that a download can be skipped or resumed. A table of
+/// several files is put together at its first download.
 #[utoipa::path(get, path = "/api/data/{table}/download", tag = "data",
     params(("table" = String, Path, description = "The table"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of a file that you have"),
-        ("Range" = Option<String>, Header, description = "A part of the file")),
+        ("Range" = Option<String>, Header, description = "A part of the file"),
+        ("If-Range" = Option<String>, Header, description = "The ETag of the file of which you have a part")),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part that was asked for"),
         (status = 304, description = "You have it"), (status = 404),
-        (status = 409, description = "It is not one file")))]
+        (status = 409, description = "It has no file"), (status = 416, description = "It is not that long")))]
 pub(crate) async fn download_table(
     by: By,
     app: AppState,
     Path(table): Path<String>,
-    method: Method,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    // Only names that the catalogue knows lead to a file.
-    let (name, mut response) = match serve(&app, &by, &table, &method, &headers).await? {
-        // A publish took the file away after it was looked up; the catalogue names the new one.
-        (_, gone) if gone.status() == StatusCode::NOT_FOUND => {
-            serve(&app, &by, &table, &method, &headers).await?
-        }
-        served => served,
+    let open = move || {
+        retried(|| {
+            let found = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+            let most = app.config.downloads.cache_bytes;
+            let whole = app.warehouse.wholes.make(&found, most)?;
+            let opened = Opened::open(&whole.path, whole.md5.as_deref());
+            Ok((found.name.to_string(), opened.map_err(ApiError::internal)?))
+        })
     };
+    let (name, opened) = blocking(open).await?;
+    attached(&name, opened.answer(&headers)?)
+}
+
+/// The files of a table.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Parts {
+    /// The table.
+    table: String,
+    /// In the order of their rows.
+    parts: Vec<PartView>,
+}
+
+/// One file of a table.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PartView {
+    /// Its place, from 0 on.
+    n: usize,
+    /// Its name; another one means other rows.
+    name: String,
+    /// Rows in it.
+    rows: u64,
+    /// Its bytes.
+    size_bytes: u64,
+    /// The MD5 of its bytes; empty where another program wrote it.
+    md5: String,
+    /// The partition that it holds, where the table is split.
+    partition: Option<String>,
+}
+
+/// Lists the parquet files that a table consists of.
+#[utoipa::path(get, path = "/api/data/{table}/parts", tag = "data",
+    params(("table" = String, Path, description = "The table")),
+    responses((status = 200, body = Parts), (status = 404), (status = 409, description = "It has no file")))]
+pub(crate) async fn list_parts(
+    by: By,
+    app: AppState,
+    Path(table): Path<String>,
+) -> ApiResult<Json<Parts>> {
+    let table = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+    let parts = table.files.iter().enumerate().map(|(n, file)| PartView {
+        n,
+        name: name_of(file),
+        rows: file.rows,
+        size_bytes: file.size_bytes,
+        md5: file.md5.clone().unwrap_or_default(),
+        partition: file.partition.clone(),
+    });
+    Ok(Json(Parts {
+        table: table.name.to_string(),
+        parts: parts.collect(),
+    }))
+}
+
+/// Downloads one of the files that a table consists of.
+///
+/// Ask with `If-Match` and the part's MD5 between quotes, so that a publish in between shows.
+#[utoipa::path(get, path = "/api/data/{table}/parts/{n}/download", tag = "data",
+    params(("table" = String, Path, description = "The table"), ("n" = usize, Path, description = "Which part, from 0 on"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the file that you want"),
+        ("Range" = Option<String>, Header, description = "A part of the file")),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The part of it that was asked for"),
+        (status = 404), (status = 409, description = "It has no file"), (status = 412, description = "It is another file by now")))]
+pub(crate) async fn download_part(
+    by: By,
+    app: AppState,
+    Path((table, n)): Path<(String, usize)>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let open = move || {
+        retried(|| {
+            let found = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+            let file = found.files.get(n).ok_or_else(|| {
+                let parts = found.files.len();
+                ApiError::not_found(
+                    "part-not-found",
+                    format!("the table has {parts} parts, counted from 0"),
+                )
+            })?;
+            let opened = Opened::open(&file.path, file.md5.as_deref());
+            let name = format!("{}-{n}", found.name);
+            Ok((name, opened.map_err(ApiError::internal)?))
+        })
+    };
+    let (name, opened) = blocking(open).await?;
+    attached(&name, opened.answer(&headers)?)
+}
+
+/// Once more where a publish took a file away after it was looked up; the catalogue names the new one.
+fn retried<T>(work: impl Fn() -> ApiResult<T>) -> ApiResult<T> {
+    work().or_else(
+        |error| match error.status.is_server_error() || error.code == "limit" {
+            true => work(),
+            false => Err(error),
+        },
+    )
+}
+
+/// The file of an answer, under a name for whoever keeps it.
+fn attached(name: &str, mut response: Response) -> ApiResult<Response> {
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
+    let kind = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let disposition = format!("attachment; filename=\"{name}.parquet\"");
-    if let Ok(value) = HeaderValue::from_str(&disposition) {
-        headers.insert(CONTENT_DISPOSITION, value);
-    }
+    let disposition = HeaderValue::from_str(&disposition).map_err(ApiError::internal)?;
+    headers.insert(CONTENT_DISPOSITION, disposition);
     Ok(response)
 }
 
-/// The table's name and its file, or the part of it that the request's headers ask for.
-async fn serve(
-    app: &App,
-    by: &By,
-    table: &str,
-    method: &Method,
-    headers: &HeaderMap,
-) -> ApiResult<(TableName, Response)> {
-    let (name, file) = find(&app.catalog(), table, |table| may_read(by, table))?;
-    let mut request = axum::http::Request::new(());
-    method.clone_into(request.method_mut());
-    headers.clone_into(request.headers_mut());
-    let served = ServeFile::new(file).try_call(request).await;
-    Ok((name, served.map_err(ApiError::internal)?.map(Body::new)))
+fn name_of(file: &TableFile) -> String {
+    let name = file.path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
-/// The file of a table. One that may not be read is answered like one that is not there.
+/// A table with files. One that may not be read is answered like one that is not there.
 fn find(
     catalog: &Catalog,
     table: &str,
     may_read: impl Fn(&CatalogTable) -> bool,
-) -> ApiResult<(TableName, PathBuf)> {
+) -> ApiResult<Arc<CatalogTable>> {
     if TableName::parse(table).is_err() {
         return Err(ApiError::not_found("table-not-found", "Table not found"));
     }
@@ -83,16 +177,13 @@ fn find(
     let found = found.ok_or_else(|| {
         ApiError::not_found("table-not-found", format!("Table '{table}' not found"))
     })?;
-    match (found.query_mode, found.files.as_slice()) {
-        (QueryMode::Local, [file]) => Ok((found.name.clone(), file.path.clone())),
-        (QueryMode::Local, files) => Err(ApiError::conflict(
-            "table-in-parts",
-            format!(
-                "Table '{table}' is in {} files and cannot be downloaded as one; query it",
-                files.len()
-            ),
+    match found.query_mode {
+        QueryMode::Local if found.files.is_empty() => Err(ApiError::conflict(
+            "table-empty",
+            format!("Table '{table}' has no file"),
         )),
-        (QueryMode::Remote, _) => Err(ApiError::conflict(
+        QueryMode::Local => Ok(Arc::clone(found)),
+        QueryMode::Remote => Err(ApiError::conflict(
             "table-remote",
             format!("Table '{table}' lies in a remote database and has no file; query it"),
         )),
@@ -103,8 +194,7 @@ fn find(
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use std::sync::Arc;
-    use warehouse::TableFile;
+    use std::path::PathBuf;
 
     fn catalog(query_mode: QueryMode, files: usize) -> Catalog {
         let file = |number| TableFile {
@@ -135,12 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_one_file_is_found_without_regard_to_case() {
-        let (name, file) = find(&catalog(QueryMode::Local, 1), "orders", |_| true).unwrap();
-        assert_eq!(
-            (name.as_str(), file),
-            ("Orders", PathBuf::from("/data/0.parquet"))
-        );
+    fn a_table_is_found_without_regard_to_case() {
+        let found = find(&catalog(QueryMode::Local, 1), "orders", |_| true).unwrap();
+        assert_eq!(found.name.as_str(), "Orders");
     }
 
     #[test]
@@ -156,8 +243,8 @@ mod tests {
         let hidden = find(&local, "orders", |_| false).unwrap_err();
         let missing = find(&local, "nothing", |_| true).unwrap_err();
         assert_eq!(hidden.detail.replace("orders", "nothing"), missing.detail);
-        let parts = find(&catalog(QueryMode::Local, 2), "orders", |_| true).unwrap_err();
-        assert_eq!(parts.code, "table-in-parts");
+        let empty = find(&catalog(QueryMode::Local, 0), "orders", |_| true).unwrap_err();
+        assert_eq!(empty.code, "table-empty");
         let remote = find(&catalog(QueryMode::Remote, 0), "orders", |_| true).unwrap_err();
         assert_eq!(remote.code, "table-remote");
     }

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use warehouse::{CatalogTable, Profiler, QueryOptions};
 
-use super::query::CancelOnDrop;
 use crate::app::{App, AppState, blocking};
 use crate::auth::{By, may_read};
 use crate::error::{ApiError, ApiResult};
+use crate::streams::CancelOnDrop;
 
 /// A profile was made.
 #[derive(Serialize, ToSchema)]

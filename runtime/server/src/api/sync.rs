@@ -110,7 +110,8 @@ pub(crate) struct Manifest {
 /// One table.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ManifestEntry {
-    /// The MD5 of the file that `/api/data/{table}/download` gives; empty for remote tables.
+    /// The MD5 of the file that `/api/data/{table}/download` gives; empty for remote tables, and for one of several files
+    /// that nobody has downloaded yet.
     hash: String,
     /// When it was brought.
     updated: Option<String>,
@@ -132,10 +133,15 @@ pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manife
         let catalog = app.catalog();
         let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
         let entries = mine.map(|table| {
+            let local = (!table.files.is_empty()).then(|| app.warehouse.wholes.known(table));
+            let whole = local.flatten();
+            let size_bytes = whole
+                .as_ref()
+                .map_or(table.size_bytes, |whole| whole.size_bytes);
             let entry = ManifestEntry {
-                hash: table.hash().unwrap_or_default().to_owned(),
+                hash: whole.and_then(|whole| whole.md5).unwrap_or_default(),
                 updated: Some(table.extracted_at.to_string()),
-                size_bytes: table.size_bytes,
+                size_bytes,
                 rows: table.rows,
                 query_mode: table.query_mode.as_str(),
                 source_type: connectors.get(&table.source).cloned().unwrap_or_default(),

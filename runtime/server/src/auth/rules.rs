@@ -222,6 +222,13 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/catalog/tables", DATA),
     ("POST", "/api/query", DATA),
     ("GET", "/api/data/{table}/download", DATA),
+    ("GET", "/api/data/{table}/parts", DATA),
+    ("GET", "/api/data/{table}/parts/{n}/download", DATA),
+    ("GET", "/api/v2/catalog", DATA),
+    ("GET", "/api/v2/schema/{id}", DATA),
+    ("GET", "/api/v2/sample/{id}", DATA),
+    ("POST", "/api/v2/scan/estimate", DATA),
+    ("POST", "/api/v2/scan", DATA),
 ];
 
 /// The table, to be looked into.

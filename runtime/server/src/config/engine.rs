@@ -91,6 +91,18 @@ pub(crate) struct Queries {
     /// default three quarters of the machine's or the container's.
     #[schemars(range(min = 1_024, max = 16_777_216))]
     pub(crate) server_memory_mb: Option<u64>,
+    /// The same of an answer that is streamed as CSV, Arrow or parquet.
+    #[schemars(range(min = 1, max = 10_000_000_000_u64))]
+    pub(crate) stream_max_rows: usize,
+    /// The most bytes of such an answer.
+    #[schemars(range(min = 1_024, max = 1_125_899_906_842_624_u64))]
+    pub(crate) stream_max_bytes: u64,
+    /// Seconds until such an answer is broken off, however slowly its client reads.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) stream_timeout_seconds: u64,
+    /// The most answers that are streamed at once.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub(crate) streams_at_once: usize,
 }
 
 /// How credentials are kept.
@@ -188,6 +200,10 @@ impl Default for Queries {
             timeout_seconds: 60,
             max_rows: 100_000,
             server_memory_mb: None,
+            stream_max_rows: 100_000_000,
+            stream_max_bytes: 16 << 30,
+            stream_timeout_seconds: 3_600,
+            streams_at_once: 16,
         }
     }
 }
@@ -251,5 +267,9 @@ impl Runs {
 impl Queries {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds)
+    }
+
+    pub(crate) fn stream_timeout(&self) -> Duration {
+        Duration::from_secs(self.stream_timeout_seconds)
     }
 }

@@ -105,8 +105,12 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 fn body(error: &ApiError, request_id: &str) -> Response {
+    let detail = match &error.object {
+        Some(object) => object.as_ref().clone(),
+        None => error.detail.as_str().into(),
+    };
     let mut problem = json!({
-        "detail": error.detail,
+        "detail": detail,
         "type": "about:blank",
         "title": error.status.canonical_reason().unwrap_or("Error"),
         "status": error.status.as_u16(),

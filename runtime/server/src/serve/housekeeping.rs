@@ -1,5 +1,5 @@
-//! What is forgotten in time: sessions and links that ended, and audit entries past their retention; and
-//! small files of tables that are put together.
+//! What is forgotten in time: sessions and links that ended, and audit entries past their retention; what is
+//! no table any more; and small files of tables that are put together.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub(super) async fn keep(app: AppState) {
 fn forget(app: &App) -> ApiResult<()> {
     let now = Timestamp::now();
     app.state().forget_expired(now)?;
+    app.warehouse.wholes.tidy(&app.catalog());
     let days = i64::from(app.config.audit.retention_days);
     let before = now.saturating_sub(SignedDuration::from_hours(24 * days));
     if let Ok(before) = before {

@@ -46,6 +46,31 @@ pub(super) struct Hashing {
     written: Arc<AtomicU64>,
 }
 
+impl Hashing {
+    /// Begins a new file.
+    pub(super) fn create(path: &Path, written: &Arc<AtomicU64>) -> io::Result<Self> {
+        Ok(Self {
+            file: File::create_new(path)?,
+            sha256: Sha256::new(),
+            md5: Md5::new(),
+            size: 0,
+            written: Arc::clone(written),
+        })
+    }
+
+    /// Makes it durable; says what it became.
+    pub(super) fn finish(&self, path: PathBuf, rows: i64) -> io::Result<Written> {
+        self.file.sync_all()?;
+        Ok(Written {
+            path,
+            rows: u64::try_from(rows).unwrap_or(0),
+            size_bytes: self.size,
+            sha256: Digest::from_bytes(self.sha256.clone().finalize().into()),
+            md5: hex::encode(self.md5.clone().finalize()),
+        })
+    }
+}
+
 impl Write for Hashing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
@@ -222,13 +247,7 @@ pub(super) fn create(
         .set_max_row_group_bytes(Some(GROUP_BYTES))
         .set_created_by("sluice".to_owned());
     let properties = layout::choose(properties, head).build();
-    let file = Hashing {
-        file: File::create_new(path)?,
-        sha256: Sha256::new(),
-        md5: Md5::new(),
-        size: 0,
-        written: Arc::clone(written),
-    };
+    let file = Hashing::create(path, written)?;
     ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
 }
 
@@ -237,16 +256,8 @@ pub(super) fn close(
     mut writer: ArrowWriter<Hashing>,
     path: PathBuf,
 ) -> Result<Written, ParquetError> {
-    let metadata = writer.finish()?;
-    let file = writer.inner();
-    file.file.sync_all()?;
-    Ok(Written {
-        path,
-        rows: u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0),
-        size_bytes: file.size,
-        sha256: Digest::from_bytes(file.sha256.clone().finalize().into()),
-        md5: hex::encode(file.md5.clone().finalize()),
-    })
+    let rows = writer.finish()?.file_metadata().num_rows();
+    Ok(writer.inner().finish(path, rows)?)
 }
 
 /// The failure for a file that cannot be written.

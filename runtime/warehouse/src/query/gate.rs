@@ -170,13 +170,9 @@ impl Gate {
         walker.walk(statement)
     }
 
-    fn parse(&self, sql: &str) -> Result<Value, QueryError> {
-        let connection = {
-            let gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            gate.try_clone().map_err(|error| QueryError::Engine {
-                reason: error.to_string(),
-            })?
-        };
+    /// The syntax tree of SELECT statements.
+    pub(super) fn parse(&self, sql: &str) -> Result<Value, QueryError> {
+        let connection = self.connection()?;
         let parse = "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR";
         let text: String = connection
             .query_row(parse, params![sql], |row| row.get(0))
@@ -187,6 +183,25 @@ impl Gate {
             return Err(failed(&tree));
         }
         Ok(tree)
+    }
+
+    /// The SQL of a syntax tree.
+    pub(super) fn text(&self, tree: &Value) -> Result<String, QueryError> {
+        let write = "SELECT json_deserialize_sql(?::JSON)";
+        let told = |error: duckdb::Error| QueryError::Engine {
+            reason: error.to_string(),
+        };
+        let connection = self.connection()?;
+        connection
+            .query_row(write, params![tree.to_string()], |row| row.get(0))
+            .map_err(told)
+    }
+
+    fn connection(&self) -> Result<Connection, QueryError> {
+        let gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.try_clone().map_err(|error| QueryError::Engine {
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -387,6 +402,6 @@ fn unqualified(fields: &Map<String, Value>) -> Result<(), QueryError> {
     }
 }
 
-fn shorten(name: &str) -> String {
+pub(super) fn shorten(name: &str) -> String {
     name.chars().take(64).collect()
 }

@@ -1,5 +1,6 @@
 //! Values as they are sent: what JSON has as itself, everything else as text.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -68,6 +69,40 @@ impl Reader {
                 self.or_shown(row, time(micros))
             }
             _ => self.or_shown(row, None),
+        }
+    }
+
+    /// Writes the value of a row as JSON, the common types without a detour.
+    pub(super) fn write_json(&self, row: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let array = &self.array;
+        if array.is_null(row) || row >= array.len() {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        let written = match array.data_type() {
+            DataType::Int64 => {
+                return write!(out, "{}", array.as_primitive::<Int64Type>().value(row));
+            }
+            DataType::Utf8 => serde_json::to_writer(out, array.as_string::<i32>().value(row)),
+            _ => serde_json::to_writer(out, &self.value(row)),
+        };
+        Ok(written?)
+    }
+
+    /// Whether a row has no value.
+    pub(super) fn is_null(&self, row: usize) -> bool {
+        self.array.is_null(row)
+    }
+
+    /// Hands out the value of a row as text, unless it is null.
+    pub(super) fn with_text(&self, row: usize, take: impl FnOnce(&str)) {
+        if !self.array.is_null(row) && *self.array.data_type() == DataType::Utf8 {
+            return take(self.array.as_string::<i32>().value(row));
+        }
+        match self.value(row) {
+            Value::Null => {}
+            Value::String(text) => take(&text),
+            other => take(&other.to_string()),
         }
     }
 
