@@ -267,18 +267,14 @@ impl ColumnProfile {
         } else if missing >= MISSING {
             say("missing", format!("{missing} % of the values are missing"));
         }
-        if let Some(top) = self
-            .string_stats
-            .as_ref()
-            .and_then(|s| s.top_values.first())
-        {
-            if self.unique_count > 1 && top.pct >= IMBALANCE {
-                let (value, pct) = (&top.value, top.pct);
-                say(
-                    "imbalance",
-                    format!("`{value}` is the value of {pct} % of the rows"),
-                );
-            }
+        let text = self.string_stats.as_ref();
+        let top = text.and_then(|text| text.top_values.first());
+        if let Some(top) = top.filter(|top| self.unique_count > 1 && top.pct >= IMBALANCE) {
+            let (value, pct) = (&top.value, top.pct);
+            say(
+                "imbalance",
+                format!("`{value}` is the value of {pct} % of the rows"),
+            );
         }
         if let Some(numbers) = self.numeric_stats.as_ref().filter(|n| n.zeros_pct >= ZEROS) {
             say(

@@ -37,7 +37,7 @@ pub(super) fn bound(configured_mb: Option<u64>) -> Option<u64> {
 /// The memory of the machine, or of the container if that is less.
 fn available() -> u64 {
     let info = sysinfo();
-    let machine = u64::from(info.totalram) * u64::from(info.mem_unit);
+    let machine = info.totalram.saturating_mul(u64::from(info.mem_unit));
     let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let group = group.and_then(|text| text.trim().parse().ok());
     machine.min(group.unwrap_or(u64::MAX))
