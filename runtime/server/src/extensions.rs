@@ -178,13 +178,13 @@ fn below(base: &Url, path: &str) -> Result<Url, FetchError> {
 
 /// An address without what may be secret in it: an index of a company may want a password.
 fn shown(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut url) => {
+    match Url::parse(url).ok().filter(Url::has_host) {
+        Some(mut url) => {
             let _ = url.set_username("");
             let _ = url.set_password(None);
             url.to_string()
         }
-        Err(_) => url.split('@').next_back().unwrap_or_default().to_owned(),
+        None => url.split('@').next_back().unwrap_or_default().to_owned(),
     }
 }
 

@@ -50,7 +50,7 @@ use crate::web::Pages;
 pub(crate) fn serve(config: Config) -> CliResult<()> {
     if let Some(bytes) = memory::bound(config.queries.server_memory_mb) {
         let megabytes = bytes >> 20;
-        tracing::info!(megabytes, "the server may hold {megabytes} MiB of memory");
+        tracing::debug!(megabytes, "the server may hold {megabytes} MiB of memory");
     }
     let runtime = Runtime::new().map_err(|error| CliError::advised(&error))?;
     let warehouse =

@@ -22,6 +22,7 @@ mod columnar;
 mod columns;
 mod csv;
 mod declared;
+mod digits;
 mod error;
 mod json;
 mod lane;

@@ -224,6 +224,7 @@ impl QueryEngine {
         let lost = message.starts_with("IO Error") && !message.contains("statement timeout");
         if generation.is_attached() && lost {
             tracing::warn!(message, "a remote database went away during a query");
+            self.generations.doubt(generation);
             return QueryError::Unreachable;
         }
         QueryError::Sql { message }

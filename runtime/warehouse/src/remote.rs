@@ -130,6 +130,12 @@ impl Remotes {
         })
     }
 
+    /// Has databases looked at whose connection was lost.
+    pub(crate) fn doubt<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+        let mut standings = self.lock();
+        keys.for_each(|key| standings.doubt(key));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Standings> {
         self.standings
             .lock()

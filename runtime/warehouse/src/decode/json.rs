@@ -7,6 +7,7 @@ use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::columns::{Columns, Sink};
+use super::digits;
 use super::error::DecodeError;
 use super::lane::Cell;
 use super::shape::Copy;
@@ -60,6 +61,7 @@ pub(super) fn lines(
 }
 
 fn record(columns: &mut Columns, line: &[u8]) -> Result<(), DecodeError> {
+    let line = &*digits::quoted(line);
     // What is known to be UTF-8 as a whole need not be looked at text by text.
     let read = match std::str::from_utf8(line) {
         Ok(line) => object(columns, serde_json::Deserializer::from_str(line)),

@@ -8,6 +8,7 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 
 use super::arrived::shorten;
 use super::columns::{Columns, Sink};
+use super::digits;
 use super::error::DecodeError;
 use super::json::{Count, Records, failed};
 use super::shape::{Copy, Shape};
@@ -222,6 +223,7 @@ type Targets<'s> = Vec<(usize, &'s [Cow<'s, str>])>;
 /// Calls `found` with the values of these paths, none of which lies in another, and reads the document to its end.
 fn walk(document: &[u8], targets: Targets<'_>, found: Found<'_>) -> Result<(), serde_json::Error> {
     let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    let document = &*digits::quoted(document);
     let step = Step { targets, found };
     // What is known to be UTF-8 as a whole need not be looked at text by text.
     match std::str::from_utf8(document) {

@@ -95,7 +95,8 @@ impl Contents {
             remembered::forget(folder);
             return Ok(None);
         };
-        if let Some(contents) = remembered::recall(folder, identity) {
+        let known = remembered::recall(folder, identity);
+        if let Some(contents) = known.filter(Self::has_its_files) {
             return Ok(Some(contents));
         }
         let contents = Self::read_from(&*Database::read(&path)?, folder)?;
@@ -104,6 +105,12 @@ impl Contents {
             remembered::remember(folder, identity, &contents);
         }
         Ok(Some(contents))
+    }
+
+    /// Whether nobody has removed a file since.
+    fn has_its_files(&self) -> bool {
+        let mut files = self.entries.iter().flat_map(|entry| &entry.files);
+        files.all(|file| file.path.exists())
     }
 
     /// Reads the extract that lies in a folder and is open.

@@ -112,6 +112,16 @@ mod tests {
     }
 
     #[test]
+    fn an_extract_of_which_a_file_was_removed_is_damaged_although_it_is_known() {
+        let (_data, warehouse) = open();
+        publish(&warehouse, "shop", "orders", r#"{"id":1}"#);
+        let folder = warehouse.paths.extract(&source("shop"));
+        let known = Contents::read(&folder).unwrap().unwrap();
+        std::fs::remove_file(&known.entries[0].files[0].path).unwrap();
+        assert!(Contents::read(&folder).is_err());
+    }
+
+    #[test]
     fn neither_large_cursors_nor_extracts_of_others_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity::of(folder.path()).unwrap().unwrap();

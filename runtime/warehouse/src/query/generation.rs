@@ -264,6 +264,13 @@ impl Generations {
         Ok(Arc::clone(held.insert(Arc::new(built?))))
     }
 
+    /// Has the databases of a generation looked at that has lost one.
+    pub(super) fn doubt(&self, generation: &Generation) {
+        let databases = generation.databases.keys();
+        self.orchestrator.remotes().doubt(databases);
+        self.orchestrator.wake_prober();
+    }
+
     /// Forgets a generation whose databases may have gone away: the next query attaches them anew.
     pub(super) fn forget(&self, generation: &Arc<Generation>) {
         if !generation.is_attached() {

@@ -117,6 +117,14 @@ impl Standings {
         watched.standing = Standing::Down(reason);
     }
 
+    /// Its connection was lost: it is looked at now, unless it has a turn already.
+    pub(super) fn doubt(&mut self, key: &Key) {
+        let watched = self.0.get_mut(key);
+        if let Some(watched) = watched.filter(|watched| watched.due.is_none()) {
+            watched.due = Some(Instant::now());
+        }
+    }
+
     /// Why it is not even tried.
     pub(super) fn is_down(&self, target: &Target) -> Option<&str> {
         match &self.0.get(&target.key())?.standing {
@@ -195,10 +203,15 @@ mod tests {
         assert_eq!(pauses[11], 300.0);
         assert_eq!(standings.is_down(&target), Some("it is off"));
         standings.follow(&[table("a")]);
+        standings.doubt(&target.key());
         assert!(standings.due().is_empty(), "nothing has changed");
         standings.follow(&[table("b")]);
         assert_eq!(standings.due().len(), 1);
         standings.note(&target, Err("an old answer".into()));
-        assert_eq!(standings.due().len(), 1);
+        let (target, _) = standings.due().remove(0);
+        standings.note(&target, Ok(Columns::new()));
+        assert!(standings.due().is_empty(), "it is there");
+        standings.doubt(&target.key());
+        assert_eq!(standings.due().len(), 1, "whether it is, is in doubt");
     }
 }

@@ -45,19 +45,30 @@ fn a_number_beyond_64_bits_keeps_every_digit() {
     let digits = "123456789012345678901234567890";
     let text = format!("n\n{digits}\n1\n");
     assert_eq!(read_csv(&text).unwrap(), ["n Utf8", digits, "1"]);
-    let most = "18446744073709551615";
-    assert_eq!(
-        read_lines(&[&format!("{{\"n\":{most}}}\n{{\"n\":1}}")]),
-        ["n Utf8", most, "1"]
-    );
+    for most in ["18446744073709551615", "-9223372036854775809", digits] {
+        assert_eq!(
+            read_lines(&[&format!("{{\"n\":{most}}}\n{{\"n\":1}}")]),
+            ["n Utf8", most, "1"]
+        );
+        let page = format!("{{\"rows\":[{{\"n\":{most}}}],\"next\":{most}}}");
+        let read_page = read(&[], &json("/rows", &["/next"]), &[page.as_bytes()]);
+        assert_eq!(read_page.unwrap(), ["n Utf8", most]);
+    }
     let decimal = ColumnType::Decimal {
         precision: 38,
         scale: 0,
     };
     let format = BodyFormat::Csv(csv());
+    let kept = ["n Decimal128(38, 0)", digits, "1"];
     assert_eq!(
         read(&[declared("n", decimal)], &format, &[text.as_bytes()]).unwrap(),
-        ["n Decimal128(38, 0)", digits, "1"]
+        kept
+    );
+    let lines = format!("{{\"n\":{digits}}}\n{{\"n\":1}}");
+    let format = BodyFormat::Ndjson(Compression::None);
+    assert_eq!(
+        read(&[declared("n", decimal)], &format, &[lines.as_bytes()]).unwrap(),
+        kept
     );
 }
 

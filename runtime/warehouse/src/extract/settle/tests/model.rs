@@ -57,7 +57,8 @@ struct Model {
 
 impl Model {
     fn apply(&mut self, mode: WriteMode, first: bool, rows: &[Row]) {
-        if first && (mode == WriteMode::Replace || std::mem::take(&mut self.anew)) {
+        let anew = first && std::mem::take(&mut self.anew);
+        if anew || (first && mode == WriteMode::Replace) {
             self.rows.clear();
         }
         if mode != WriteMode::Merge {
