@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -103,20 +103,18 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = body.map(Value::to_string);
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
-        }
-        let body = body.as_deref().map(str::as_bytes).unwrap_or_default();
-        let body = SendBody::from_owned_reader(std::io::Cursor::new(body.to_vec()));
-        let request = request.body(body).map_err(|error| Error::Unreachable {
-            server: self.server.clone(),
-            reason: error.to_string(),
-        })?;
-        let mut answer = self
-            .agent
-            .run(request)
-            .map_err(|error| self.unreachable(&error))?;
+        let sent = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(body.to_string())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.agent.run(request)),
+            None => request
+                .body(())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.agent.run(request)),
+        };
+        let mut answer = sent.map_err(|error| self.unreachable(&error))?;
         let status = answer.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(answer);

@@ -6,12 +6,14 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_ipc::writer::StreamWriter;
 use duckdb::Connection;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
@@ -23,6 +25,9 @@ struct Shelf {
     /// After how many bytes the next download ends.
     cut: Option<usize>,
     ranges: Vec<String>,
+    asked: Vec<String>,
+    /// Answers to other paths.
+    pages: BTreeMap<String, Vec<u8>>,
 }
 
 struct Server {
@@ -32,14 +37,27 @@ struct Server {
 }
 
 fn answer(mut stream: TcpStream, shelf: &Mutex<Shelf>) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = reader.by_ref().lines();
     let first = lines.next().unwrap().unwrap();
     let path = first.split(' ').nth(1).unwrap().to_owned();
     let headers: Vec<String> = lines
         .map_while(Result::ok)
         .take_while(|l| !l.is_empty())
         .collect();
+    let length = headers.iter().find_map(|h| {
+        h.to_lowercase()
+            .strip_prefix("content-length: ")
+            .map(str::to_owned)
+    });
+    let mut sent = vec![0; length.map_or(0, |n| n.parse().unwrap())];
+    reader.read_exact(&mut sent).unwrap();
     let mut shelf = shelf.lock().unwrap();
+    shelf.asked.push(format!(
+        "{} {path} {}",
+        first.split(' ').next().unwrap(),
+        String::from_utf8(sent).unwrap()
+    ));
     let name = path
         .strip_prefix("/api/data/")
         .and_then(|p| p.strip_suffix("/download"));
@@ -50,7 +68,14 @@ fn answer(mut stream: TcpStream, shelf: &Mutex<Shelf>) {
             br#"{"mandatory": [{"id": "m1", "title": "Net"}], "approved": []}"#.to_vec(),
             String::new(),
         ),
-        None => (b"{}".to_vec(), String::new()),
+        None => (
+            shelf
+                .pages
+                .get(&path)
+                .cloned()
+                .unwrap_or_else(|| b"{}".to_vec()),
+            String::new(),
+        ),
     };
     let range = headers.iter().find_map(|h| {
         h.to_lowercase()
@@ -252,4 +277,104 @@ fn a_dry_run_writes_nothing_and_takes_its_options_anywhere() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["would_download"][0]["table"], "orders");
     assert!(!server.path("work/server").exists());
+}
+
+/// What a scan answers: one column of two numbers.
+fn stream() -> Vec<u8> {
+    let array: ArrayRef = Arc::new(Int64Array::from(vec![4, 5]));
+    let batch = RecordBatch::try_from_iter([("n", array)]).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_snapshot_outlives_a_sync_and_is_replaced_only_when_told() {
+    let server = Server::start();
+    server.table("orders", 7);
+    server
+        .shelf
+        .lock()
+        .unwrap()
+        .pages
+        .insert("/api/v2/scan".into(), stream());
+    let fetch = [
+        "fetch", "orders", "--where", "n > 3", "--as", "big", "--json",
+    ];
+    let output = server.da(&fetch);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rows"], 2, "{output:?}");
+    server.sync(true);
+    assert_eq!(
+        server.rows("SELECT sum(n)::INT AS s FROM big"),
+        json!([{"s": 9}])
+    );
+    assert_eq!(server.da(&fetch).status.code(), Some(6));
+    assert_eq!(
+        server.da(&["fetch", "orders"]).status.code(),
+        Some(6),
+        "the name of a synced table"
+    );
+    assert!(server.da(&["snapshot", "drop", "big"]).status.success());
+    assert_eq!(server.da(&["snapshot", "list"]).stdout, b"(no snapshots)\n");
+}
+
+#[test]
+fn a_remote_query_says_on_stderr_that_it_was_cut() {
+    let server = Server::start();
+    let page = json!({"columns": ["n"], "rows": [[1]], "row_count": 1, "truncated": true});
+    server
+        .shelf
+        .lock()
+        .unwrap()
+        .pages
+        .insert("/api/query".into(), page.to_string().into_bytes());
+    let output = server.da(&[
+        "query",
+        "--remote",
+        "SELECT n FROM t",
+        "--format",
+        "csv",
+        "--limit",
+        "1",
+    ]);
+    assert_eq!(output.stdout, b"n\n1\n");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("truncated at 1 rows")
+    );
+    let asked = server.shelf.lock().unwrap().asked.clone();
+    assert_eq!(
+        asked,
+        [r#"POST /api/query {"sql":"SELECT n FROM t","limit":1}"#]
+    );
+}
+
+#[test]
+fn a_token_is_revoked_by_its_name() {
+    let server = Server::start();
+    let page = json!([{"id": "i1", "name": "ci", "prefix": "abc"}]);
+    server
+        .shelf
+        .lock()
+        .unwrap()
+        .pages
+        .insert("/auth/tokens".into(), page.to_string().into_bytes());
+    assert!(
+        server
+            .da(&["auth", "token", "revoke", "ci"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        server.shelf.lock().unwrap().asked[1],
+        "DELETE /auth/tokens/i1 "
+    );
+    assert!(
+        !server
+            .da(&["auth", "token", "revoke", "other"])
+            .status
+            .success()
+    );
 }
