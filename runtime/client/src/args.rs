@@ -1,7 +1,11 @@
 //! The command line: what can be said to `da`, and where.
 
+mod admin;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use admin::{AdminCommand, GrantCommand, GroupCommand};
 
 /// Query a company's tables on your own machine.
 #[derive(Debug, Parser)]
@@ -53,6 +57,9 @@ pub(crate) enum Command {
     /// How the company computes its numbers
     #[command(subcommand)]
     Metrics(MetricsCommand),
+    /// People, groups, grants and tables of the server
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// First steps
     #[command(subcommand)]
     Setup(SetupCommand),

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod admin;
 mod auth;
 mod browse;
 mod query;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Error> {
         Command::Snapshot(command) => snapshots::run(&command, json),
         Command::Status => status::status(&api, json),
         Command::Metrics(command) => status::metrics(&api, &command, json),
+        Command::Admin(command) => admin::run(&api, &command, json),
         Command::Setup(SetupCommand::Init) => {
             config.save_server(&config.server())?;
             output::note(&format!("Saved {}. Next: da login", config.server()));

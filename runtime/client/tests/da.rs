@@ -378,3 +378,31 @@ fn a_token_is_revoked_by_its_name() {
             .success()
     );
 }
+
+#[test]
+fn an_admin_names_a_person_by_their_address() {
+    let server = Server::start();
+    let page = json!([{"id": "u1", "email": "ada@example.com"}]);
+    server
+        .shelf
+        .lock()
+        .unwrap()
+        .pages
+        .insert("/api/users".into(), page.to_string().into_bytes());
+    assert!(
+        server
+            .da(&["admin", "set-role", "ada@example.com", "admin"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        server.shelf.lock().unwrap().asked[1],
+        r#"PATCH /api/users/u1 {"role":"admin"}"#
+    );
+    assert!(
+        !server
+            .da(&["admin", "deactivate", "eve@example.com"])
+            .status
+            .success()
+    );
+}
