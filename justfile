@@ -48,9 +48,9 @@ bench NAME *ARGS: guests
 docs:
     RUSTDOCFLAGS="--deny warnings" cargo doc --no-deps --workspace --exclude integration-tests
 
-# build the server; .tools/bin/sluice is the binary
+# build the server and the client; .tools/bin/sluice is the server
 build:
-    cargo build --package server
+    cargo build --package server --package client
     @ln -sfn {{ sluice }} .tools/bin/sluice
 
 # build the connectors into components
@@ -68,8 +68,9 @@ run *ARGS: build
 
 # what the image holds, as target/dist
 dist:
-    cargo build --release --package server
+    cargo build --release --package server --package client
     install -D "$CARGO_TARGET_DIR/release/sluice" target/dist/bin/sluice
+    install -D "$CARGO_TARGET_DIR/release/da" target/dist/bin/da
     install -D --mode 0644 "$DUCKDB_LIB_DIR/libduckdb.so" target/dist/lib/libduckdb.so
     install -D --mode 0644 LICENSE target/dist/LICENSE
 

@@ -16,6 +16,7 @@ mod admin;
 mod artifacts;
 mod author;
 mod credentials;
+mod da;
 mod descriptions;
 mod downloads;
 mod egress;

@@ -97,9 +97,9 @@ fn nothing_is_left_for_later() {
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("wasmtime-wasi", &["sandbox"]),
-    ("duckdb", &["warehouse"]),
+    ("duckdb", &["warehouse", "client"]),
     ("arrow", &["warehouse"]),
-    ("parquet", &["warehouse"]),
+    ("parquet", &["warehouse", "client"]),
     ("axum", &["server"]),
     ("minijinja", &["server"]),
     ("reqwest", &["broker", "identity", "server"]),
@@ -160,7 +160,7 @@ fn dependencies_point_down() {
     let allowed = |name: &str| -> &[&str] {
         match name {
             "domain" => &[],
-            "sandbox" | "broker" | "warehouse" | "identity" | "ingest" => &["domain"],
+            "sandbox" | "broker" | "warehouse" | "identity" | "ingest" | "client" => &["domain"],
             "server" => &[
                 "domain",
                 "sandbox",
@@ -180,6 +180,7 @@ fn dependencies_point_down() {
         "identity",
         "ingest",
         "server",
+        "client",
         "connector-sdk",
     ];
     let mut breaches = Vec::new();
