@@ -45,6 +45,7 @@ mod source_grants;
 mod upgrade_gate;
 mod v2;
 mod webhooks;
+mod wire;
 mod wit_versions;
 mod write_modes;
 

@@ -30,9 +30,10 @@ pub(crate) struct TableView {
     name: String,
     /// The source that published it last.
     source: Option<String>,
-    /// Its connector.
-    source_type: Option<String>,
-    bucket: Option<String>,
+    /// Its connector; empty where nobody said. The predecessor's client fails on null here.
+    source_type: String,
+    /// Where its connector finds it; empty where nobody said.
+    bucket: String,
     source_table: Option<String>,
     sync_strategy: String,
     /// `local` or `remote`.
@@ -85,8 +86,8 @@ impl TableView {
             id: table.id,
             name: table.name,
             source: table.source.map(|name| name.to_string()),
-            source_type: table.source_type,
-            bucket: table.bucket,
+            source_type: table.source_type.unwrap_or_default(),
+            bucket: table.bucket.unwrap_or_default(),
             source_table: table.source_table,
             sync_strategy: table.sync_strategy,
             query_mode: table.query_mode.as_str(),
