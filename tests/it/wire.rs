@@ -104,7 +104,8 @@ fn members(
 
 fn word(words: &str, said: &Value) -> bool {
     if let Some(exactly) = words.strip_prefix('=') {
-        return said.as_str() == Some(exactly) || said.to_string() == exactly;
+        let number = serde_json::from_str(exactly);
+        return said.as_str() == Some(exactly) || number.is_ok_and(|number: Value| number == *said);
     }
     words.split('|').any(|word| match word {
         "string" => said.is_string(),
