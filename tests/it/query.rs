@@ -224,3 +224,29 @@ fn a_query_that_would_not_end_is_stopped_and_others_go_on() {
     insta::assert_snapshot!(shop.query(endless).detail(), @"400 the query was stopped after 1 seconds; narrow it, or aggregate more");
     assert_eq!(shop.orders(), count(3));
 }
+
+#[test]
+fn a_query_that_wants_all_memory_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("sluice.yaml");
+    let text = "config_version: 1\nqueries:\n  server_memory_mb: 3000\n";
+    std::fs::write(&config, text).unwrap();
+    let shop = Shop::of(App::with(Options {
+        arguments: vec!["--config".into(), config.display().to_string()],
+        ..Options::default()
+    }));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", shop.app.pid())).unwrap();
+    let bound = limits
+        .lines()
+        .find(|line| line.starts_with("Max data size"));
+    let soft = bound.unwrap().split_whitespace().nth(3);
+    assert_eq!(soft, Some("3145728000"));
+    assert_eq!(shop.publish("sizes", "n\n1000000000\n"), "succeeded");
+    // 8 GB at once, from a number that does not stand in the query.
+    let failed = shop.query("SELECT len(range(n)) FROM sizes");
+    assert_eq!(failed.status, 400, "{failed:?}");
+    assert_eq!(
+        shop.rows("SELECT n / 2 FROM sizes")[0][0],
+        json!(500_000_000.0)
+    );
+}

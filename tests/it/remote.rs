@@ -109,6 +109,19 @@ fn reason(app: &App, table: &str, words: &str) -> String {
     found
 }
 
+/// A server that may attach this database, and can.
+fn beside(database: &Postgres) -> (App, tempfile::TempDir) {
+    server(
+        &postgres(database.port),
+        &[("postgres", "postgres_scanner")],
+    )
+}
+
+/// Where the database `shop` is.
+fn shop_at(database: &Postgres) -> String {
+    format!("postgresql://owner@localhost:{}/shop", database.port)
+}
+
 fn postgres(port: u16) -> String {
     format!(
         "remote:\n  statement_timeout_seconds: 2\n  extensions:\n    postgres:\n      hosts: [\"localhost:{port}\"]\n      private_addresses: [\"127.0.0.1:{port}\", \"[::1]:{port}\"]\n      sslmode: disable\n"
@@ -125,11 +138,8 @@ fn tables_of_postgresql_are_read_and_nothing_else_is_done_there() {
          CREATE VIEW slow AS SELECT 1 AS one FROM (SELECT pg_sleep(60)) AS s;
          CREATE TABLE secret AS SELECT 'canary' AS value",
     );
-    let (app, _folder) = server(
-        &postgres(database.port),
-        &[("postgres", "postgres_scanner")],
-    );
-    let url = format!("postgresql://owner@localhost:{}/shop", database.port);
+    let (app, _folder) = beside(&database);
+    let url = shop_at(&database);
     extract(
         &app,
         "crm",
@@ -177,10 +187,7 @@ fn tables_of_postgresql_are_read_and_nothing_else_is_done_there() {
 fn a_database_that_is_down_costs_its_own_tables_and_comes_back() {
     let mut database = Postgres::start(PASSWORD);
     database.sql("shop", PASSWORD, "CREATE TABLE orders AS SELECT 7 AS id");
-    let (app, _folder) = server(
-        &postgres(database.port),
-        &[("postgres", "postgres_scanner")],
-    );
+    let (app, _folder) = beside(&database);
     let local = app.data.join("extracts/files");
     std::fs::create_dir_all(local.join("data")).unwrap();
     rewrite(
@@ -223,7 +230,7 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
     let database = Postgres::start(PASSWORD);
     database.sql("shop", PASSWORD, "CREATE TABLE orders AS SELECT 7 AS id");
     let (app, _folder) = server(&postgres(database.port), &[]);
-    let url = format!("postgresql://owner@localhost:{}/shop", database.port);
+    let url = shop_at(&database);
     extract(
         &app,
         "crm",
@@ -267,11 +274,8 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
 #[test]
 fn a_wrong_password_is_a_reason_without_the_password() {
     let database = Postgres::start("another-password");
-    let (app, _folder) = server(
-        &postgres(database.port),
-        &[("postgres", "postgres_scanner")],
-    );
-    let url = format!("postgresql://owner@localhost:{}/shop", database.port);
+    let (app, _folder) = beside(&database);
+    let url = shop_at(&database);
     extract(
         &app,
         "crm",

@@ -13,6 +13,7 @@ pub mod paths;
 pub mod profile;
 pub mod query;
 pub mod remote;
+mod stamp;
 pub mod state;
 pub mod warehouse;
 

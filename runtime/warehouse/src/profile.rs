@@ -132,15 +132,9 @@ impl Profiler {
         let connection = open::in_memory(MEMORY, THREADS)?;
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         connection.execute_batch(&view(TABLE, &paths))?;
-        let allowed: Vec<String> = paths
-            .iter()
-            .map(|path| quote_text(&path.to_string_lossy()))
-            .collect();
         let scratch = quote_text(&self.scratch.to_string_lossy());
-        connection.execute_batch(&format!(
-            "SET temp_directory = {scratch}; SET allowed_paths = [{}]; SET enable_external_access = false; SET lock_configuration = true",
-            allowed.join(", ")
-        ))?;
+        connection.execute_batch(&format!("SET temp_directory = {scratch}"))?;
+        open::lock(&connection, files, &[])?;
         Ok(connection)
     }
 }

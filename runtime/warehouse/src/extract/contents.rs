@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::remembered::{self, Identity};
+use super::remembered;
 use crate::open::{Database, OpenError, Patience};
+use crate::stamp::Stamp;
 
 /// Why an extract cannot be read or written.
 #[derive(Debug, Error)]
@@ -90,19 +91,21 @@ impl Contents {
     /// Reads an extract; `None` where there is none.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, ExtractError> {
         let path = folder.join("extract.duckdb");
-        let unreadable = |error: std::io::Error| ExtractError::Content(error.to_string());
-        let Some(identity) = Identity::of(&path).map_err(unreadable)? else {
+        // One that cannot be looked at is not one that is missing: a publish would leave its tables out.
+        let there = path.try_exists();
+        if !there.map_err(|error| ExtractError::Content(error.to_string()))? {
             remembered::forget(folder);
             return Ok(None);
-        };
-        let known = remembered::recall(folder, identity);
+        }
+        let stamp = Stamp::of(&path);
+        let known = stamp.and_then(|stamp| remembered::recall(folder, stamp));
         if let Some(contents) = known.filter(Self::has_its_files) {
             return Ok(Some(contents));
         }
         let contents = Self::read_from(&*Database::read(&path)?, folder)?;
         // Only if it was the same file all the time.
-        if Identity::of(&path).map_err(unreadable)? == Some(identity) {
-            remembered::remember(folder, identity, &contents);
+        if let Some(stamp) = stamp.filter(|stamp| Stamp::of(&path) == Some(*stamp)) {
+            remembered::remember(folder, stamp, &contents);
         }
         Ok(Some(contents))
     }
@@ -178,9 +181,9 @@ impl Contents {
         let written = Self::read_from(&database, folder)?;
         database.execute_batch("CHECKPOINT")?;
         drop(database);
-        // It is asked for as soon as it is renamed, which changes nothing of its identity.
-        if let Ok(Some(identity)) = Identity::of(path) {
-            remembered::remember(folder, identity, &written);
+        // It is asked for as soon as it is renamed, which changes nothing of its stamp.
+        if let Some(stamp) = Stamp::of(path) {
+            remembered::remember(folder, stamp, &written);
         }
         Ok(())
     }

@@ -2,65 +2,31 @@
 //! a run asks its extract four times; a file that is the same one still says the same.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::contents::Contents;
+use crate::stamp::Stamp;
 
 /// Cursors may be large, and are needed once a run.
 const MOST_CURSOR_BYTES: usize = 64 << 10;
 
-static REMEMBERED: LazyLock<Mutex<HashMap<PathBuf, (Identity, Contents)>>> =
+static REMEMBERED: LazyLock<Mutex<HashMap<PathBuf, (Stamp, Contents)>>> =
     LazyLock::new(Mutex::default);
 
-/// What tells one state of a file from another: a publish makes a new file, and whoever writes into an
-/// old one changes its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Identity {
-    /// Of a file; `None` where there is none.
-    pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
-        match std::fs::metadata(path) {
-            Ok(metadata) => Ok(Some(Self::from(&metadata))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl From<&Metadata> for Identity {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-}
-
 /// What the extract in a folder said, if its file is the same one still.
-pub(super) fn recall(folder: &Path, now: Identity) -> Option<Contents> {
+pub(super) fn recall(folder: &Path, now: Stamp) -> Option<Contents> {
     let remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
     let (then, contents) = remembered.get(folder)?;
     (*then == now).then(|| contents.clone())
 }
 
 /// Keeps what an extract says. One of another program is not kept: what it says hangs on other files too.
-pub(super) fn remember(folder: &Path, identity: Identity, contents: &Contents) {
+pub(super) fn remember(folder: &Path, stamp: Stamp, contents: &Contents) {
     let cursors: usize = contents.cursors.values().map(Vec::len).sum();
     let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
     match contents.ours && cursors <= MOST_CURSOR_BYTES {
-        true => drop(remembered.insert(folder.to_owned(), (identity, contents.clone()))),
+        true => drop(remembered.insert(folder.to_owned(), (stamp, contents.clone()))),
         false => drop(remembered.remove(folder)),
     }
 }
@@ -89,8 +55,8 @@ mod tests {
         );
         let folder = warehouse.paths.extract(&source("shop"));
         let path = folder.join("extract.duckdb");
-        let identity = Identity::of(&path).unwrap().unwrap();
-        let remembered = recall(&folder, identity).unwrap();
+        let stamp = Stamp::of(&path).unwrap();
+        let remembered = recall(&folder, stamp).unwrap();
         forget(&folder);
         let read = Contents::read(&folder).unwrap().unwrap();
         assert_eq!(remembered, read);
@@ -124,20 +90,20 @@ mod tests {
     #[test]
     fn neither_large_cursors_nor_extracts_of_others_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let identity = Identity::of(folder.path()).unwrap().unwrap();
+        let stamp = Stamp::of(folder.path()).unwrap();
         let mut contents = Contents {
             ours: true,
             ..Contents::default()
         };
-        remember(folder.path(), identity, &contents);
-        assert_eq!(recall(folder.path(), identity).as_ref(), Some(&contents));
+        remember(folder.path(), stamp, &contents);
+        assert_eq!(recall(folder.path(), stamp).as_ref(), Some(&contents));
         contents
             .cursors
             .insert("orders".to_owned(), vec![0; MOST_CURSOR_BYTES + 1]);
-        remember(folder.path(), identity, &contents);
-        assert_eq!(recall(folder.path(), identity), None);
+        remember(folder.path(), stamp, &contents);
+        assert_eq!(recall(folder.path(), stamp), None);
         contents = Contents::default();
-        remember(folder.path(), identity, &contents);
-        assert_eq!(recall(folder.path(), identity), None);
+        remember(folder.path(), stamp, &contents);
+        assert_eq!(recall(folder.path(), stamp), None);
     }
 }

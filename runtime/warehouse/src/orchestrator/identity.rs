@@ -1,30 +1,10 @@
 //! Whether files are still those that were read: no extract is opened twice for the same words.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What tells a file from the one that takes its place, and from its own later state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let found = path.metadata().ok()?;
-        Some(Self {
-            inode: found.ino(),
-            size: found.size(),
-            seconds: found.mtime(),
-            nanoseconds: found.mtime_nsec(),
-        })
-    }
-}
+use crate::stamp::Stamp;
 
 /// Files and folders as they were at one moment; some of them not there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

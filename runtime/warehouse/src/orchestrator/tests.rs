@@ -90,16 +90,19 @@ fn who_has_a_name_first_keeps_it_even_after_a_restart() {
     );
 }
 
+/// Publishes `a` from `good` and `b` from `bad`; where the extract of the second lies.
+fn two_sources(warehouse: &Warehouse) -> PathBuf {
+    publish(warehouse, "good", "a", r#"{"id":1}"#);
+    publish(warehouse, "bad", "b", r#"{"id":1}"#);
+    warehouse.orchestrator.rebuild().unwrap();
+    let folder = warehouse.paths.extract(&source("bad"));
+    folder.join("extract.duckdb")
+}
+
 #[test]
 fn a_broken_extract_is_reported_and_its_last_good_tables_are_served() {
     let (_folder, warehouse) = open();
-    publish(&warehouse, "good", "a", r#"{"id":1}"#);
-    publish(&warehouse, "bad", "b", r#"{"id":1}"#);
-    warehouse.orchestrator.rebuild().unwrap();
-    let path = warehouse
-        .paths
-        .extract(&source("bad"))
-        .join("extract.duckdb");
+    let path = two_sources(&warehouse);
     std::fs::write(&path, "garbage".repeat(1000)).unwrap();
     let report = warehouse.orchestrator.rebuild().unwrap();
     assert_eq!(report.tables, 2);

@@ -87,13 +87,7 @@ fn the_next_server_reads_nothing_that_has_not_changed() {
 #[test]
 fn what_a_broken_extract_said_last_is_served_by_the_next_server_too() {
     let (folder, warehouse) = open();
-    publish(&warehouse, "good", "a", r#"{"id":1}"#);
-    publish(&warehouse, "bad", "b", r#"{"id":1}"#);
-    warehouse.orchestrator.rebuild().unwrap();
-    let path = warehouse
-        .paths
-        .extract(&source("bad"))
-        .join("extract.duckdb");
+    let path = two_sources(&warehouse);
     drop(warehouse);
     std::fs::write(&path, "garbage".repeat(1000)).unwrap();
     let warehouse = Warehouse::open(folder.path()).unwrap();
