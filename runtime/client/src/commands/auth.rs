@@ -86,8 +86,19 @@ fn paste(api: &Api) -> Result<String, Error> {
     ask("Token: ")
 }
 
+/// A new password, typed twice where a person types it.
+pub(super) fn ask_twice() -> Result<String, Error> {
+    let first = ask("New password: ")?;
+    if std::io::stdin().is_terminal() && ask("Again: ")? != first {
+        return Err(Error::Said(
+            "the two passwords differ; nothing was changed".into(),
+        ));
+    }
+    Ok(first)
+}
+
 /// A line that is not shown while it is typed.
-fn ask(prompt: &str) -> Result<String, Error> {
+pub(super) fn ask(prompt: &str) -> Result<String, Error> {
     let stdin = std::io::stdin();
     let shown = stdin
         .is_terminal()
