@@ -103,6 +103,9 @@ pub(crate) enum Command {
     Server(ServerCommand),
     /// Print the completions of a shell
     Completions { shell: Shell },
+    /// Ask the server for its newest client
+    #[command(hide = true)]
+    UpdateCheck,
 }
 
 impl Command {

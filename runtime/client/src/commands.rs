@@ -19,16 +19,26 @@ use crate::args::{AnalystCommand, Cli, Command};
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::Api;
-use crate::{snapshots, sync};
+use crate::{snapshots, sync, update};
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<(), Error> {
     let json = cli.json;
     let config = Config::new(cli.server.or_else(|| cli.command.server_url()));
-    let api = Api::new(&config);
-    match cli.command {
-        Command::Login(args) => auth::login(&config, &api, &args),
-        Command::Auth(command) => auth::run(&config, &api, command, json),
+    if matches!(cli.command, Command::UpdateCheck) {
+        update::look(&config);
+        return Ok(());
+    }
+    let done = perform(&config, cli.command, json);
+    update::mention(&config);
+    done
+}
+
+fn perform(config: &Config, command: Command, json: bool) -> Result<(), Error> {
+    let api = Api::new(config);
+    match command {
+        Command::Login(args) => auth::login(config, &api, &args),
+        Command::Auth(command) => auth::run(config, &api, command, json),
         Command::Sync(args) => sync::run(&api, &args, json),
         Command::Query(args) => query::run(&api, &args, json),
         Command::Catalog { .. } => browse::catalog(&api, json),
@@ -42,17 +52,18 @@ pub(crate) fn run(cli: Cli) -> Result<(), Error> {
         Command::Status { local: false } => status::status(&api, json),
         Command::Diagnose { symptom, component } => {
             let (symptom, component) = (symptom.as_deref(), component.as_deref());
-            diagnose::run(&config, &api, symptom, component, json)
+            diagnose::run(config, &api, symptom, component, json)
         }
         Command::Metrics(command) => metrics::run(&api, &command, json),
         Command::Admin(command) => admin::run(&api, &command, json),
-        Command::Setup(command) => setup::run(&config, &api, &command, json),
-        Command::Analyst(AnalystCommand::Setup(asked)) => analyst::setup(&config, &asked, json),
+        Command::Setup(command) => setup::run(config, &api, &command, json),
+        Command::Analyst(AnalystCommand::Setup(asked)) => analyst::setup(config, &asked, json),
         Command::Analyst(AnalystCommand::Status { workspace }) => {
             analyst::status(workspace.as_deref(), json)
         }
         Command::Skills(command) => skills::run(&command, json),
         Command::Server(command) => server::run(&command),
+        Command::UpdateCheck => Ok(()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "da", &mut std::io::stdout());
             Ok(())

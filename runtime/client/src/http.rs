@@ -31,11 +31,21 @@ impl Api {
         Self::with(config.server(), config.token())
     }
 
+    /// Nobody in particular, who waits no longer than this for an answer.
+    pub(crate) fn patient(server: String, patience: Duration) -> Self {
+        Self::within(server, None, Some(patience))
+    }
+
     pub(crate) fn with(server: String, token: Option<String>) -> Self {
+        Self::within(server, token, None)
+    }
+
+    fn within(server: String, token: Option<String>, patience: Option<Duration>) -> Self {
         let builder = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_global(patience)
             .timeout_connect(Some(Duration::from_secs(15)))
             .timeout_recv_response(Some(Duration::from_secs(600)));
         let builder = if server.starts_with("https:") {

@@ -13,6 +13,8 @@ mod desk;
 mod server;
 #[path = "da/snapshots.rs"]
 mod snapshots;
+#[path = "da/update.rs"]
+mod update;
 #[path = "da/upload.rs"]
 mod upload;
 

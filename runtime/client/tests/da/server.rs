@@ -219,16 +219,20 @@ impl Server {
     }
 
     pub(crate) fn da(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.env("DA_NO_UPDATE_CHECK", "1").output().unwrap()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_da"));
         command
             .args(arguments)
             .env("DA_SERVER", &self.url)
-            .env("DA_NO_UPDATE_CHECK", "1")
             .env_remove("DA_TOKEN");
         command
             .env("DA_LOCAL_DIR", self.path("work"))
             .env("DA_CONFIG_DIR", self.path("config"));
-        command.output().unwrap()
+        command
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
