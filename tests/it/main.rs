@@ -43,6 +43,7 @@ mod schemes;
 mod sign_in;
 mod source_grants;
 mod upgrade_gate;
+mod uploads;
 mod v2;
 mod webhooks;
 mod wire;
@@ -56,6 +57,7 @@ mod faults;
 mod readers;
 
 mod cli;
+mod client;
 mod config;
 mod security_table;
 mod tidy;

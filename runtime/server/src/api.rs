@@ -3,6 +3,7 @@
 pub(crate) mod access_requests;
 pub(crate) mod bootstrap;
 pub(crate) mod catalog;
+pub(crate) mod client;
 pub(crate) mod connectors;
 pub(crate) mod credentials;
 pub(crate) mod data;
@@ -39,5 +40,6 @@ pub(crate) mod sync;
 pub(crate) mod telegram;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;
+pub(crate) mod uploads;
 pub(crate) mod users;
 pub(crate) mod v2;

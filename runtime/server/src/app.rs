@@ -13,6 +13,7 @@ use crate::api::health::Checkup;
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::TokenKeys;
+use crate::clients::Clients;
 use crate::comparisons::Comparisons;
 use crate::components::ComponentStore;
 use crate::config::Config;
@@ -25,6 +26,7 @@ use crate::recordings;
 use crate::scans::Scans;
 use crate::signin::SignIn;
 use crate::streams::Streams;
+use crate::uploads::Uploads;
 use crate::web::Pages;
 
 /// Everything that handlers work with.
@@ -60,6 +62,10 @@ pub(crate) struct App {
     pub(crate) streams: Streams,
     /// What each user scans.
     pub(crate) scans: Arc<Scans>,
+    /// What people send.
+    pub(crate) uploads: Arc<Uploads>,
+    /// The client that they fetch.
+    pub(crate) clients: Clients,
     /// What each route demands.
     pub(crate) rules: Rules,
     /// Templates and what is rendered once.

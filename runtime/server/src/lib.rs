@@ -9,6 +9,7 @@ mod app;
 mod auth;
 mod author;
 mod cli;
+mod clients;
 mod comparisons;
 mod components;
 mod config;
@@ -30,6 +31,7 @@ mod serve;
 mod signin;
 mod streams;
 mod telemetry;
+mod uploads;
 mod web;
 
 pub use cli::main;
