@@ -21,6 +21,7 @@ mod descriptions;
 mod downloads;
 mod egress;
 mod escapes;
+mod handover;
 mod hostile;
 mod hygiene;
 mod keboola;

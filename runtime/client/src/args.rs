@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Log in with a token from the server's page, which is opened, or with --email and a password
+    /// Log in through the browser, with a token, or with --email and a password
     Login(LoginArgs),
     /// Log in and out, and manage tokens
     #[command(subcommand)]
@@ -129,6 +129,12 @@ pub(crate) struct LoginArgs {
     /// A personal access token
     #[arg(long, conflicts_with = "email")]
     pub(crate) token: Option<String>,
+    /// Paste a token, where no browser of this machine is at hand
+    #[arg(long, conflicts_with_all = ["email", "token"])]
+    pub(crate) paste: bool,
+    /// Through the browser, also where nobody sits at the terminal
+    #[arg(long, conflicts_with_all = ["email", "token", "paste"])]
+    pub(crate) browser: bool,
 }
 
 #[derive(Debug, Subcommand)]

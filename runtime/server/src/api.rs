@@ -11,6 +11,7 @@ pub(crate) mod descriptions;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod groups;
+pub(crate) mod handover;
 pub(crate) mod health;
 pub(crate) mod hooks;
 pub(crate) mod invitations;

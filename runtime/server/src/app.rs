@@ -19,6 +19,7 @@ use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
+use crate::handover::Handover;
 use crate::hooks::{self, Paces};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
@@ -56,6 +57,8 @@ pub(crate) struct App {
     pub(crate) signin: SignIn,
     /// Providers of identities, and the sign-ins that have begun there.
     pub(crate) oidc: Oidc,
+    /// Programs that wait to be let in.
+    pub(crate) handover: Handover,
     /// How people reach the server, once that is known.
     pub(crate) url: OnceLock<String>,
     /// Answers that are on their way.

@@ -18,6 +18,7 @@ mod credentials;
 mod doctor;
 mod error;
 mod extensions;
+mod handover;
 mod hooks;
 mod lifecycle;
 mod links;

@@ -126,6 +126,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         directory: Directory::new(warehouse.state.clone()),
         signin,
         oidc,
+        handover: Default::default(),
         url: OnceLock::new(),
         rules: Rules::new(),
         warehouse,

@@ -28,6 +28,10 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("POST", "/setup", PUBLIC),
     ("GET", "/static/app.css", PUBLIC),
     ("GET", "/static/icon.svg", PUBLIC),
+    // By the session of a browser, whose owner lets a program in; the program then shows its code.
+    ("GET", "/cli/login", SESSION),
+    ("POST", "/cli/login", SESSION),
+    ("POST", "/auth/cli/token", PUBLIC),
     ("GET", "/cli/latest", PUBLIC),
     ("GET", "/cli/download", PUBLIC),
     ("GET", "/cli/install.sh", PUBLIC),
