@@ -38,6 +38,7 @@ mod rbac;
 mod registry;
 mod remote;
 mod replay;
+mod restrictions;
 mod results;
 mod sandbox;
 mod schemes;

@@ -82,6 +82,17 @@ impl Client {
         granted["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Grants a group a part of a table; returns the grant's id.
+    #[track_caller]
+    pub fn grant_part(&self, group: &str, table: &str, filter: &str, masks: &Value) -> String {
+        let grant = json!({
+            "group_id": group, "resource_type": "table", "resource_id": table,
+            "row_filter": filter, "column_masks": masks,
+        });
+        let granted = self.post("/api/admin/grants", &grant).ok();
+        granted["id"].as_str().expect("an id").to_owned()
+    }
+
     /// Posts a form as a browser does, with more headers.
     #[track_caller]
     pub fn form(&self, path: &str, fields: &str, headers: &[(&str, &str)]) -> Response {

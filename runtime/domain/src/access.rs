@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::restriction::{Extent, Restriction};
+
 /// What a grant allows on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -204,17 +206,28 @@ pub enum Means {
 
 /// What one group was granted, looked up by permission and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Held(HashMap<(Permission, &'static str), HashSet<String>>);
+pub struct Held {
+    whole: HashMap<(Permission, &'static str), HashSet<String>>,
+    /// Tables of which a part was granted. Kept apart, so that whoever does not ask for parts takes these for not
+    /// granted.
+    parts: HashMap<String, Vec<Arc<Restriction>>>,
+}
 
 impl Held {
     /// Adds a grant. Ids are compared without regard to case, as names of tables and sources are.
     pub fn add(&mut self, permission: Permission, kind: &'static str, id: &str) {
-        let ids = self.0.entry((permission, kind)).or_default();
+        let ids = self.whole.entry((permission, kind)).or_default();
         ids.insert(id.to_ascii_lowercase());
     }
 
+    /// Adds a grant to read a part of a table.
+    pub fn add_part(&mut self, table: &str, restriction: Arc<Restriction>) {
+        let parts = self.parts.entry(table.to_ascii_lowercase()).or_default();
+        parts.push(restriction);
+    }
+
     fn holds(&self, permission: Permission, kind: &'static str, id: &str) -> bool {
-        self.0
+        self.whole
             .get(&(permission, kind))
             .is_some_and(|ids| ids.contains(id))
     }
@@ -229,6 +242,13 @@ impl Reach {
     pub fn holds(&self, permission: Permission, kind: &'static str, id: &str) -> bool {
         let id = id.to_ascii_lowercase();
         self.0.iter().any(|held| held.holds(permission, kind, &id))
+    }
+
+    /// The parts of a table that were granted.
+    fn parts(&self, table: &str) -> Arc<[Arc<Restriction>]> {
+        let table = table.to_ascii_lowercase();
+        let held = self.0.iter().filter_map(|held| held.parts.get(&table));
+        held.flatten().map(Arc::clone).collect()
     }
 }
 
@@ -352,6 +372,17 @@ pub fn role(is_admin: bool) -> &'static str {
 }
 
 impl Principal {
+    /// How much of a table the principal sees; nothing where it was not granted. Only what was granted whole is also
+    /// [`Self::may`]: files, profiles and the like show all rows.
+    pub fn extent(&self, name: &str, source: &str) -> Option<Extent> {
+        if self.may(Permission::Read, Resource::Table { name, source }) {
+            return Some(Extent::Whole);
+        }
+        let parts = self.reach.parts(name);
+        let is_seen = self.scopes.cover(Permission::Read.scope()) && !parts.is_empty();
+        is_seen.then_some(Extent::Part(parts))
+    }
+
     /// Whether a permission on a resource is the principal's.
     pub fn may(&self, permission: Permission, resource: Resource<'_>) -> bool {
         decide(Some(self), Demand::On(permission, resource)).is_ok()

@@ -30,6 +30,7 @@ pub mod profile;
 pub mod protocol;
 pub mod registry;
 pub mod request;
+pub mod restriction;
 pub mod run;
 pub mod schedule;
 pub mod schema_change;

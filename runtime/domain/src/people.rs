@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::access::{Permission, Scopes};
 use crate::digest::Digest;
+use crate::restriction::Restriction;
 
 /// The group whose members may do everything.
 pub const ADMINS: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
@@ -139,6 +140,8 @@ pub struct Grant {
     pub resource_type: String,
     /// The resource.
     pub resource_id: String,
+    /// What it leaves out; only on tables.
+    pub restriction: Option<Restriction>,
     /// Since when.
     pub granted_at: Timestamp,
     /// Who granted it.

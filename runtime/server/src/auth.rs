@@ -10,4 +10,4 @@ pub(crate) mod session;
 pub(crate) mod token;
 
 pub(crate) use by::By;
-pub(crate) use directory::{Directory, may_read, may_run};
+pub(crate) use directory::{Directory, extent, may_read, may_run};

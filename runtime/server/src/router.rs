@@ -114,7 +114,7 @@ fn quick_routes() -> OpenApiRouter<AppState> {
 fn access_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(me::get_me))
-        .routes(routes!(grants::my_access))
+        .routes(routes!(grants::effective::my_access))
         .routes(routes!(signin::get_session))
         .routes(routes!(signin::sign_in))
         .routes(routes!(signin::set_first_password))
@@ -156,7 +156,7 @@ fn access_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(grants::delete_grant))
         .routes(routes!(grants::list_memberships, grants::add_membership))
         .routes(routes!(grants::remove_membership))
-        .routes(routes!(grants::effective_access))
+        .routes(routes!(grants::effective::effective_access))
         .routes(routes!(packages::list_packages))
         .routes(routes!(packages::put_package, packages::delete_package))
 }

@@ -27,6 +27,7 @@ pub use paths::{DirError, DirLock, Paths, lock_data_dir};
 pub use profile::{ProfileError, Profiler};
 pub use query::{
     Cut, Exported, Format, QueryEngine, QueryError, QueryOptions, QueryResult, Rejection, Scope,
+    Unfit,
 };
 pub use remote::{Lookup, RemotePolicy, Servers, SslMode};
 pub use state::{

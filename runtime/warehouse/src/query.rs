@@ -9,6 +9,8 @@ mod export;
 mod gate;
 mod generation;
 mod predicate;
+mod restricted;
+mod scope;
 mod value;
 pub(crate) mod watch;
 
@@ -19,21 +21,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Cancel;
+use domain::restriction::{Extent, Restriction};
+use domain::sql_ident::quote_ident;
 use duckdb::Connection;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::catalog::CatalogTable;
 use crate::extract::Pins;
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
 use export::Fault;
 use gate::Gate;
-use generation::{Generation, Generations};
+use generation::{Generation, Generations, ViewMaker};
 use watch::{Stopped, Watch};
 
 pub use export::{Cut, Exported, Format};
-pub use generation::Scope;
 pub use predicate::Rejection;
+pub use restricted::Unfit;
+pub use scope::Scope;
 
 /// Why a query was not answered. The texts name neither files nor tables beyond the scope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -137,13 +143,14 @@ impl QueryEngine {
         paths: &Paths,
         orchestrator: Arc<Orchestrator>,
         pins: Arc<Pins>,
+        mask_key: String,
     ) -> Result<Self, QueryError> {
         let gate = Gate::new().map_err(|error| QueryError::Engine {
             reason: error.to_string(),
         })?;
         Ok(Self {
             gate,
-            generations: Generations::new(paths.scratch(), orchestrator, pins),
+            generations: Generations::new(paths.scratch(), orchestrator, pins, mask_key),
             hidden: paths.root().to_string_lossy().into_owned(),
         })
     }
@@ -201,7 +208,11 @@ impl QueryEngine {
         options: &QueryOptions,
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, QueryError> {
-        let (generation, connection) = self.admit(scope, sql)?;
+        let Admitted {
+            generation,
+            connection,
+            is_part,
+        } = self.admit(scope, sql)?;
         let watch = Watch::start(connection.interrupt_handle(), options);
         let result = work(&connection);
         let stopped = watch.stop();
@@ -213,12 +224,12 @@ impl QueryEngine {
                 seconds: options.timeout.as_secs(),
             }),
             (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
-            (_, Err(fault)) => Err(fault.told(|error| self.failed(error, &generation))),
+            (_, Err(fault)) => Err(fault.told(|error| self.failed(error, &generation, is_part))),
             (_, Ok(result)) => Ok(result),
         }
     }
 
-    fn failed(&self, error: &duckdb::Error, generation: &Generation) -> QueryError {
+    fn failed(&self, error: &duckdb::Error, generation: &Generation, is_part: bool) -> QueryError {
         let message = self.clean(error, generation.hidden());
         // Where a database is, and what its server says of the connection, is for admins.
         let lost = message.starts_with("IO Error") && !message.contains("statement timeout");
@@ -227,11 +238,13 @@ impl QueryEngine {
             self.generations.doubt(generation);
             return QueryError::Unreachable;
         }
-        QueryError::Sql { message }
+        QueryError::Sql {
+            message: if is_part { untold(message) } else { message },
+        }
     }
 
     /// A connection in which the tables of a query that has passed the gate are there.
-    fn admit(&self, scope: &Scope, sql: &str) -> Result<(Arc<Generation>, Connection), QueryError> {
+    fn admit(&self, scope: &Scope, sql: &str) -> Result<Admitted, QueryError> {
         // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
         let mut attempts = 3;
         loop {
@@ -248,8 +261,14 @@ impl QueryEngine {
             if !databases.is_empty() {
                 generation = self.generations.current(scope, databases)?;
             }
-            match generation.connect(&named) {
-                Ok(connection) => return Ok((generation, connection)),
+            match self.connect(&generation, &named) {
+                Ok(connection) => {
+                    return Ok(Admitted {
+                        is_part: generation.is_part(&named),
+                        generation,
+                        connection,
+                    });
+                }
                 Err(_) if attempts > 0 && !self.generations.is_newest(&generation) => attempts -= 1,
                 Err(error) => {
                     self.generations.forget(&generation);
@@ -257,6 +276,39 @@ impl QueryEngine {
                 }
             }
         }
+    }
+
+    fn connect(
+        &self,
+        generation: &Generation,
+        named: &BTreeSet<String>,
+    ) -> Result<Connection, QueryError> {
+        generation.connect(named, &self.maker())
+    }
+
+    fn maker(&self) -> ViewMaker<'_> {
+        ViewMaker {
+            gate: &self.gate,
+            key: self.generations.key(),
+        }
+    }
+
+    /// Says whether a table can be seen under a restriction as it is now. Blocks.
+    ///
+    /// # Errors
+    /// [`Unfit`], which says what to mend.
+    pub fn judge(&self, table: &CatalogTable, restriction: &Restriction) -> Result<(), Unfit> {
+        let extent = Extent::Part([Arc::new(restriction.clone())].into());
+        self.maker().select(table, &extent, "SELECT 1")?;
+        let scope = Scope::only([(table.name.folded(), extent)]);
+        // DuckDB knows the types.
+        let sql = format!("SELECT * FROM {} LIMIT 0", quote_ident(table.name.as_str()));
+        let seen = self.query(&scope, &sql, &QueryOptions::default());
+        seen.map(|_| ()).map_err(|_| {
+            let columns = table.columns.iter().take(100);
+            let columns = columns.map(|column| format!("{} {}", column.name, column.data_type));
+            Unfit::Types(columns.collect::<Vec<_>>().join(", "))
+        })
     }
 
     /// How many generations were built since the start.
@@ -278,6 +330,33 @@ impl QueryEngine {
             text.replace(hidden.as_str(), "…")
         })
     }
+}
+
+/// A query that has passed the gate.
+struct Admitted {
+    generation: Arc<Generation>,
+    connection: Connection,
+    /// Whether it names a table of which a part is left out.
+    is_part: bool,
+}
+
+/// What DuckDB said about a query over a table of which a part is left out: what it says of the query's text is told,
+/// what it says while it computes may hold a value that a grant's condition met in a row that is not shown.
+fn untold(message: String) -> String {
+    let about_text = [
+        "Binder Error",
+        "Catalog Error",
+        "Parser Error",
+        "Syntax Error",
+    ];
+    if about_text.iter().any(|kind| message.starts_with(kind)) {
+        return message;
+    }
+    let kind = message.split(':').next().unwrap_or_default();
+    let kind = if kind.len() <= 40 { kind } else { "Error" };
+    format!(
+        "{kind}: the query failed on a value, which is not shown since you see a part of the table; use TRY_CAST where a value may not fit"
+    )
 }
 
 /// Runs what the gate has let pass, reading no more than is asked for.

@@ -63,7 +63,10 @@ impl Warehouse {
         let extracts = Extracts::new(paths.clone(), Arc::clone(&orchestrator), Arc::clone(&pins))?;
         let profiler = Arc::new(Profiler::new(&paths, Arc::clone(&pins)));
         let wholes = Wholes::open(&paths, Arc::clone(&pins))?;
-        let queries = Arc::new(QueryEngine::new(&paths, Arc::clone(&orchestrator), pins)?);
+        let queries = Arc::new({
+            let (orchestrator, key) = (Arc::clone(&orchestrator), state.mask_key()?);
+            QueryEngine::new(&paths, orchestrator, pins, key)?
+        });
         Ok(Self {
             paths,
             state,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::sync::connectors;
 use crate::app::{AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent};
 use crate::error::ApiResult;
 
 /// All tables.
@@ -34,6 +34,8 @@ pub(crate) struct TableView {
     sync_strategy: &'static str,
     /// `local` or `remote`.
     query_mode: &'static str,
+    /// Whether you see a part of it only: some rows are left out, or some columns masked.
+    filtered: bool,
 }
 
 /// Lists the tables that you may read.
@@ -42,8 +44,10 @@ pub(crate) async fn list_tables(by: By, app: AppState) -> ApiResult<Json<Tables>
     blocking(move || {
         let connectors = connectors(&app)?;
         let catalog = app.catalog();
-        let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
-        let tables = mine.map(|table| TableView {
+        let mine = catalog.tables.iter();
+        let mine = mine.filter_map(|table| Some((table, extent(&by, table)?)));
+        let tables = mine.map(|(table, extent)| TableView {
+            filtered: extent.is_part(),
             id: table.name.to_string(),
             name: table.name.to_string(),
             description: table.description.clone(),

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::Response;
 use domain::{QueryMode, TableName};
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 use warehouse::{Catalog, CatalogTable, TableFile};
 
 use crate::app::{AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent, may_read};
 use crate::error::{ApiError, ApiResult};
 use file::Opened;
 
@@ -31,7 +32,8 @@ use file::Opened;
         ("If-Range" = Option<String>, Header, description = "The ETag of the file of which you have a part")),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part that was asked for"),
-        (status = 304, description = "You have it"), (status = 404),
+        (status = 304, description = "You have it"),
+        (status = 403, description = "You see a part of it"), (status = 404),
         (status = 409, description = "It has no file"), (status = 416, description = "It is not that long")))]
 pub(crate) async fn download_table(
     by: By,
@@ -41,7 +43,7 @@ pub(crate) async fn download_table(
 ) -> ApiResult<Response> {
     let open = move || {
         retried(|| {
-            let found = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+            let found = find(&by, &app.catalog(), &table)?;
             let most = app.config.downloads.cache_bytes;
             let whole = app.warehouse.wholes.make(&found, most)?;
             let opened = Opened::open(&whole.path, whole.md5.as_deref());
@@ -81,13 +83,13 @@ pub(crate) struct PartView {
 /// Lists the parquet files that a table consists of.
 #[utoipa::path(get, path = "/api/data/{table}/parts", tag = "data",
     params(("table" = String, Path, description = "The table")),
-    responses((status = 200, body = Parts), (status = 404), (status = 409, description = "It has no file")))]
+    responses((status = 200, body = Parts), (status = 403, description = "You see a part of it"), (status = 404), (status = 409, description = "It has no file")))]
 pub(crate) async fn list_parts(
     by: By,
     app: AppState,
     Path(table): Path<String>,
 ) -> ApiResult<Json<Parts>> {
-    let table = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+    let table = find(&by, &app.catalog(), &table)?;
     let parts = table.files.iter().enumerate().map(|(n, file)| PartView {
         n,
         name: name_of(file),
@@ -111,7 +113,7 @@ pub(crate) async fn list_parts(
         ("Range" = Option<String>, Header, description = "A part of the file")),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part of it that was asked for"),
-        (status = 404), (status = 409, description = "It has no file"), (status = 412, description = "It is another file by now")))]
+        (status = 403, description = "You see a part of it"), (status = 404), (status = 409, description = "It has no file"), (status = 412, description = "It is another file by now")))]
 pub(crate) async fn download_part(
     by: By,
     app: AppState,
@@ -120,7 +122,7 @@ pub(crate) async fn download_part(
 ) -> ApiResult<Response> {
     let open = move || {
         retried(|| {
-            let found = find(&app.catalog(), &table, |table| may_read(&by, table))?;
+            let found = find(&by, &app.catalog(), &table)?;
             let file = found.files.get(n).ok_or_else(|| {
                 let parts = found.files.len();
                 ApiError::not_found(
@@ -164,8 +166,23 @@ fn name_of(file: &TableFile) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// A table with files, all rows of which may be read.
+fn find(by: &By, catalog: &Catalog, table: &str) -> ApiResult<Arc<CatalogTable>> {
+    let found = catalog.table(table).and_then(|found| extent(by, found));
+    if found.is_some_and(|extent| extent.is_part()) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "table-filtered",
+            format!(
+                "You see a part of table '{table}', and its files hold all of it; query it, or fetch rows with `da fetch`"
+            ),
+        ));
+    }
+    lookup(catalog, table, |table| may_read(by, table))
+}
+
 /// A table with files. One that may not be read is answered like one that is not there.
-fn find(
+fn lookup(
     catalog: &Catalog,
     table: &str,
     may_read: impl Fn(&CatalogTable) -> bool,
@@ -226,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_table_is_found_without_regard_to_case() {
-        let found = find(&catalog(QueryMode::Local, 1), "orders", |_| true).unwrap();
+        let found = lookup(&catalog(QueryMode::Local, 1), "orders", |_| true).unwrap();
         assert_eq!(found.name.as_str(), "Orders");
     }
 
@@ -235,17 +252,17 @@ mod tests {
         let local = catalog(QueryMode::Local, 1);
         for name in ["..", "../state", "a/b", "", "nothing"] {
             assert_eq!(
-                find(&local, name, |_| true).unwrap_err().code,
+                lookup(&local, name, |_| true).unwrap_err().code,
                 "table-not-found",
                 "{name}"
             );
         }
-        let hidden = find(&local, "orders", |_| false).unwrap_err();
-        let missing = find(&local, "nothing", |_| true).unwrap_err();
+        let hidden = lookup(&local, "orders", |_| false).unwrap_err();
+        let missing = lookup(&local, "nothing", |_| true).unwrap_err();
         assert_eq!(hidden.detail.replace("orders", "nothing"), missing.detail);
-        let empty = find(&catalog(QueryMode::Local, 0), "orders", |_| true).unwrap_err();
+        let empty = lookup(&catalog(QueryMode::Local, 0), "orders", |_| true).unwrap_err();
         assert_eq!(empty.code, "table-empty");
-        let remote = find(&catalog(QueryMode::Remote, 0), "orders", |_| true).unwrap_err();
+        let remote = lookup(&catalog(QueryMode::Remote, 0), "orders", |_| true).unwrap_err();
         assert_eq!(remote.code, "table-remote");
     }
 }

@@ -1,13 +1,15 @@
 //! `/api/admin/grants` and what belongs to it: who was granted what, and by which group. For admins,
 //! and for users about themselves.
 
+pub(crate) mod effective;
+
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use domain::access::{RESOURCE_TYPES, ResourceType};
-use domain::people::EVERYONE;
+use domain::access::{RESOURCE_TYPES, ResourceType, TABLE};
+use domain::restriction::{Mask, Restriction};
 use domain::{Grant, Group};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,31 @@ pub(crate) async fn list_resource_types() -> Json<Vec<ResourceTypeView>> {
     Json(types.collect())
 }
 
+/// What a grant leaves out; empty where it leaves out nothing.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RestrictionView {
+    /// Only rows that meet this condition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row_filter: Option<String>,
+    /// What stands in place of columns' values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    column_masks: BTreeMap<String, Mask>,
+}
+
+impl From<Option<Restriction>> for RestrictionView {
+    fn from(restriction: Option<Restriction>) -> Self {
+        let Restriction {
+            row_filter,
+            column_masks,
+        } = restriction.unwrap_or_default();
+        Self {
+            row_filter,
+            column_masks,
+        }
+    }
+}
+
 /// A grant.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct GrantView {
@@ -60,6 +87,8 @@ pub(crate) struct GrantView {
     permission: &'static str,
     resource_type: String,
     resource_id: String,
+    #[serde(flatten)]
+    restriction: RestrictionView,
     assigned_at: String,
     assigned_by: Option<String>,
 }
@@ -73,6 +102,7 @@ impl GrantView {
             permission: grant.permission.as_str(),
             resource_type: grant.resource_type,
             resource_id: grant.resource_id,
+            restriction: grant.restriction.into(),
             assigned_at: grant.granted_at.to_string(),
             assigned_by: grant.granted_by.map(|id| id.to_string()),
         }
@@ -125,6 +155,12 @@ pub(crate) struct NewGrant {
     resource_id: String,
     /// The usual one of the kind by default.
     permission: Option<String>,
+    /// Only rows that meet this condition over the table's own columns, such as `country = 'CZ'`. Only on tables.
+    row_filter: Option<String>,
+    /// What stands in place of columns' values: `null`, `hash`, or `{"constant": …}`. Only on tables.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    column_masks: BTreeMap<String, Mask>,
 }
 
 /// Grants a permission on a resource to a group.
@@ -135,10 +171,12 @@ pub(crate) async fn create_grant(
     app: AppState,
     Json(new): Json<NewGrant>,
 ) -> ApiResult<(StatusCode, Json<GrantView>)> {
-    let grant = checked(&by, &new)?;
+    let grant = checked(&by, new)?;
     blocking(move || {
         let group = groups::find(&app, grant.group)?;
-        let what = json!({"group": grant.group, "permission": grant.permission.as_str()});
+        fits(&app, &grant)?;
+        let what = json!({"group": grant.group, "permission": grant.permission.as_str(),
+            "restriction": grant.restriction});
         let on = format!("{}:{}", grant.resource_type, grant.resource_id);
         let added = app
             .state()
@@ -155,7 +193,7 @@ pub(crate) async fn create_grant(
     .await
 }
 
-fn checked(by: &By, new: &NewGrant) -> ApiResult<Grant> {
+fn checked(by: &By, new: NewGrant) -> ApiResult<Grant> {
     let kind = known_type(&new.resource_type)?;
     let permission = kind.permission(new.permission.as_deref()).ok_or_else(|| {
         let known: Vec<_> = kind.permissions.iter().map(|p| p.as_str()).collect();
@@ -183,9 +221,33 @@ fn checked(by: &By, new: &NewGrant) -> ApiResult<Grant> {
         permission,
         resource_type: kind.key.to_owned(),
         resource_id: id.to_owned(),
+        restriction: Restriction::new(new.row_filter, new.column_masks)
+            .map_err(|error| unfit(&error))?,
         granted_at: Timestamp::now(),
         granted_by: Some(by.user),
     })
+}
+
+/// A restriction is one on a table that is there, so that it can be tried.
+fn fits(app: &App, grant: &Grant) -> ApiResult<()> {
+    let Some(restriction) = &grant.restriction else {
+        return Ok(());
+    };
+    if grant.resource_type != TABLE {
+        return Err(unfit(
+            &"row_filter and column_masks are for grants on a table",
+        ));
+    }
+    let catalog = app.catalog();
+    let table = catalog.table(&grant.resource_id).ok_or_else(|| {
+        unfit(&"there is no such table yet, so that row_filter and column_masks cannot be tried; run its source first")
+    })?;
+    let judged = app.warehouse.queries.judge(table, restriction);
+    judged.map_err(|error| unfit(&error))
+}
+
+fn unfit(reason: &impl ToString) -> ApiError {
+    ApiError::bad_request("restriction-unfit", reason.to_string())
 }
 
 fn known_type(key: &str) -> ApiResult<&'static ResourceType> {
@@ -301,92 +363,4 @@ pub(crate) async fn remove_membership(
         Ok(StatusCode::NO_CONTENT)
     })
     .await
-}
-
-/// What a user may do, and why.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct EffectiveAccess {
-    /// Admins may do everything, and nothing is listed.
-    is_admin: bool,
-    items: Vec<AccessItem>,
-}
-
-/// One thing that a user may do.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct AccessItem {
-    permission: &'static str,
-    resource_type: String,
-    resource_id: String,
-    /// The groups through which.
-    via_groups: Vec<Via>,
-}
-
-/// A group through which a user may do something.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Via {
-    #[schema(value_type = String)]
-    group_id: Uuid,
-    group_name: String,
-}
-
-/// Shows what a user may do, and through which groups.
-#[utoipa::path(get, path = "/api/admin/users/{id}/effective-access", tag = "access",
-    params(("id" = String, Path, description = "The user")),
-    responses((status = 200, body = EffectiveAccess), (status = 404)))]
-pub(crate) async fn effective_access(
-    app: AppState,
-    Path(id): Path<Uuid>,
-) -> ApiResult<Json<EffectiveAccess>> {
-    blocking(move || access_of(&app, id)).await
-}
-
-/// Shows what you may do, and through which groups.
-#[utoipa::path(get, path = "/api/me/effective-access", tag = "access",
-    responses((status = 200, body = EffectiveAccess)))]
-pub(crate) async fn my_access(by: By, app: AppState) -> ApiResult<Json<EffectiveAccess>> {
-    blocking(move || access_of(&app, by.user)).await
-}
-
-fn access_of(app: &App, user: Uuid) -> ApiResult<Json<EffectiveAccess>> {
-    let person = app.directory.person(user)?;
-    if person.is_some_and(|person| person.is_admin) {
-        let items = Vec::new();
-        return Ok(Json(EffectiveAccess {
-            is_admin: true,
-            items,
-        }));
-    }
-    let mut mine: BTreeMap<Uuid, String> = groups::of_user(app, user)?
-        .into_iter()
-        .map(|(group, _)| (group.id, group.name))
-        .collect();
-    mine.insert(EVERYONE, "Everyone".to_owned());
-    let mut items: BTreeMap<(String, String, &str), Vec<Via>> = BTreeMap::new();
-    for grant in app.state().grants()? {
-        if let Some(name) = mine.get(&grant.group) {
-            let key = (
-                grant.resource_type,
-                grant.resource_id,
-                grant.permission.as_str(),
-            );
-            items.entry(key).or_default().push(Via {
-                group_id: grant.group,
-                group_name: name.clone(),
-            });
-        }
-    }
-    let items = items
-        .into_iter()
-        .map(
-            |((resource_type, resource_id, permission), via_groups)| AccessItem {
-                permission,
-                resource_type,
-                resource_id,
-                via_groups,
-            },
-        );
-    Ok(Json(EffectiveAccess {
-        is_admin: false,
-        items: items.collect(),
-    }))
 }

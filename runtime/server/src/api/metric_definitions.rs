@@ -17,7 +17,7 @@ pub(crate) use new::NewMetric;
 
 use super::shapes;
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent};
 use crate::error::{ApiError, ApiResult};
 
 /// Definitions.
@@ -67,7 +67,12 @@ pub(crate) async fn list_definitions(
 fn is_visible(app: &App, by: &By, metric: &MetricDefinition) -> bool {
     let catalog = app.catalog();
     let mut tables = metric.about();
-    by.is_admin || tables.all(|name| catalog.table(name).is_some_and(|table| may_read(by, table)))
+    by.is_admin
+        || tables.all(|name| {
+            catalog
+                .table(name)
+                .is_some_and(|table| extent(by, table).is_some())
+        })
 }
 
 /// A definition of a metric.

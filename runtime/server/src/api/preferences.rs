@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent};
 use crate::error::{ApiError, ApiResult};
 
 /// More than anybody can mean.
@@ -124,7 +124,12 @@ fn limit(count: usize) -> ApiResult<()> {
 /// and not granted is answered like what is not there.
 fn may_have(app: &App, by: &By, name: &str) -> ApiResult<bool> {
     let catalog = app.catalog();
-    let tables = || catalog.tables.iter().filter(|table| may_read(by, table));
+    let tables = || {
+        catalog
+            .tables
+            .iter()
+            .filter(|table| extent(by, table).is_some())
+    };
     if tables().any(|table| table.source.as_str().eq_ignore_ascii_case(name)) {
         return Ok(true);
     }
@@ -233,7 +238,9 @@ pub(crate) async fn put_subscriptions(
     blocking(move || {
         let catalog = app.catalog();
         let known = wanted.tables.into_iter().filter_map(|(name, enabled)| {
-            let table = catalog.table(&name).filter(|table| may_read(&by, table))?;
+            let table = catalog
+                .table(&name)
+                .filter(|table| extent(&by, table).is_some())?;
             Some((table.name.to_string(), enabled))
         });
         let known: Vec<_> = known.collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
+use axum::http::StatusCode;
 use domain::profile::{Profile, UsedBy};
 use domain::{Cancel, TableProfile};
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 use warehouse::{CatalogTable, Profiler, QueryOptions};
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent, may_read};
 use crate::error::{ApiError, ApiResult};
 use crate::streams::CancelOnDrop;
 
@@ -34,7 +35,7 @@ pub(crate) struct Refreshed {
 /// when somebody first asks for a published version, and kept; `profiled_at` says when that was.
 #[utoipa::path(get, path = "/api/catalog/profile/{table}", tag = "data",
     params(("table" = String, Path, description = "The table")),
-    responses((status = 200, body = Value), (status = 404), (status = 409, description = "The table is remote")))]
+    responses((status = 200, body = Value), (status = 403, description = "You see a part of it"), (status = 404), (status = 409, description = "The table is remote")))]
 pub(crate) async fn get_profile(
     by: By,
     app: AppState,
@@ -58,7 +59,7 @@ pub(crate) async fn get_profile(
 /// Makes the profile of a table anew.
 #[utoipa::path(post, path = "/api/catalog/profile/{table}/refresh", tag = "data",
     params(("table" = String, Path, description = "The table")),
-    responses((status = 200, body = Refreshed), (status = 404), (status = 409, description = "The table is remote")))]
+    responses((status = 200, body = Refreshed), (status = 403, description = "You see a part of it"), (status = 404), (status = 409, description = "The table is remote")))]
 pub(crate) async fn refresh_profile(
     by: By,
     app: AppState,
@@ -81,6 +82,16 @@ pub(crate) async fn refresh_profile(
 /// One that may not be read is answered like one that is not there.
 fn find(app: &App, by: &By, name: &str) -> ApiResult<Arc<CatalogTable>> {
     let catalog = app.catalog();
+    let part = catalog.table(name).and_then(|found| extent(by, found));
+    if part.is_some_and(|extent| extent.is_part()) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "table-filtered",
+            format!(
+                "You see a part of '{name}', and its profile tells of all of it; query it instead"
+            ),
+        ));
+    }
     let found = catalog.table(name).filter(|found| may_read(by, found));
     found.cloned().ok_or_else(|| {
         ApiError::not_found(

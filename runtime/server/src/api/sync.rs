@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use domain::{Operation, RunId, SourceName, TableName};
+use domain::{Operation, QueryMode, RunId, SourceName, TableName};
 use ingest::IngestError;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use warehouse::CatalogTable;
 
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, may_read, may_run};
+use crate::auth::{By, extent, may_run};
 use crate::error::{ApiError, ApiResult};
 
 /// What was started.
@@ -123,6 +124,23 @@ pub(crate) struct ManifestEntry {
     query_mode: &'static str,
     /// The connector that brought it.
     source_type: String,
+    /// Whether you see a part of it only. Then there is no file to fetch, and it stands as `remote`: query it.
+    filtered: bool,
+}
+
+impl ManifestEntry {
+    /// How many rows there are, and of what size, is not for those who see some of them.
+    fn of_part(table: &CatalogTable, source_type: String) -> Self {
+        Self {
+            hash: String::new(),
+            updated: Some(table.extracted_at.to_string()),
+            size_bytes: 0,
+            rows: 0,
+            query_mode: QueryMode::Remote.as_str(),
+            source_type,
+            filtered: true,
+        }
+    }
 }
 
 /// Lists what there is for you to fetch.
@@ -131,8 +149,16 @@ pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manife
     blocking(move || {
         let connectors = connectors(&app)?;
         let catalog = app.catalog();
-        let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
-        let entries = mine.map(|table| {
+        let mine = catalog.tables.iter();
+        let mine = mine.filter_map(|table| Some((table, extent(&by, table)?)));
+        let entries = mine.map(|(table, extent)| {
+            let source_type = connectors.get(&table.source).cloned().unwrap_or_default();
+            if extent.is_part() {
+                return (
+                    table.name.to_string(),
+                    ManifestEntry::of_part(table, source_type),
+                );
+            }
             let local = (!table.files.is_empty()).then(|| app.warehouse.wholes.known(table));
             let whole = local.flatten();
             let size_bytes = whole
@@ -144,7 +170,8 @@ pub(crate) async fn get_manifest(by: By, app: AppState) -> ApiResult<Json<Manife
                 size_bytes,
                 rows: table.rows,
                 query_mode: table.query_mode.as_str(),
-                source_type: connectors.get(&table.source).cloned().unwrap_or_default(),
+                source_type,
+                filtered: false,
             };
             (table.name.to_string(), entry)
         });

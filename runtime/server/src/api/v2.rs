@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query};
+use domain::restriction::{Extent, Mask};
 use domain::sql_ident::quote_ident;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use warehouse::{CatalogTable, QueryOptions};
+use warehouse::{CatalogColumn, CatalogTable, QueryOptions};
 
 use super::sync::connectors;
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, may_read};
+use crate::auth::{By, extent};
 use crate::error::{ApiError, ApiResult};
 
 /// How many rows a sample has at most.
@@ -52,6 +53,8 @@ pub(crate) struct DiscoveredTable {
     fetch_via: &'static str,
     /// Not known in advance.
     rough_size_hint: Option<String>,
+    /// Whether you see a part of it only.
+    filtered: bool,
 }
 
 /// Lists the tables that you may read.
@@ -62,8 +65,10 @@ pub(crate) async fn get_catalog(by: By, app: AppState) -> ApiResult<Json<Discove
     blocking(move || {
         let connectors = connectors(&app)?;
         let catalog = app.catalog();
-        let mine = catalog.tables.iter().filter(|table| may_read(&by, table));
-        let tables = mine.map(|table| DiscoveredTable {
+        let mine = catalog.tables.iter();
+        let mine = mine.filter_map(|table| Some((table, extent(&by, table)?)));
+        let tables = mine.map(|(table, extent)| DiscoveredTable {
+            filtered: extent.is_part(),
             id: table.name.to_string(),
             name: table.name.to_string(),
             description: table.description.clone(),
@@ -71,7 +76,12 @@ pub(crate) async fn get_catalog(by: By, app: AppState) -> ApiResult<Json<Discove
             query_mode: table.query_mode.as_str(),
             sql_flavor: "duckdb",
             where_examples: Vec::new(),
-            fetch_via: "already local — query directly via `da query`",
+            fetch_via: match extent {
+                Extent::Whole => "already local — query directly via `da query`",
+                Extent::Part(_) => {
+                    "filtered for you — query via `da query --remote`, or fetch rows via `da fetch`"
+                }
+            },
             rough_size_hint: None,
         });
         Ok(Json(DiscoveredTables {
@@ -115,6 +125,9 @@ pub(crate) struct SchemaColumn {
     nullable: bool,
     /// What is said about it; may be empty.
     description: String,
+    /// What stands in place of its values for you: `null`, `hash` or `constant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masked: Option<&'static str>,
 }
 
 /// Shows a table's columns.
@@ -127,7 +140,7 @@ pub(crate) async fn get_schema(
     Path(id): Path<String>,
 ) -> ApiResult<Json<TableSchema>> {
     blocking(move || {
-        let table = find(&app, &by, &id)?;
+        let (table, extent) = find(&app, &by, &id)?;
         let notes = app.state().column_notes(table.name.as_str())?;
         let said = |column: &str| {
             let note = notes
@@ -138,7 +151,8 @@ pub(crate) async fn get_schema(
         };
         let columns = table.columns.iter().map(|column| SchemaColumn {
             name: column.name.clone(),
-            data_type: column.data_type.clone(),
+            data_type: seen_type(&extent, column).to_owned(),
+            masked: extent.mask(&column.name).map(Mask::as_str),
             nullable: true,
             description: said(&column.name),
         });
@@ -194,7 +208,7 @@ pub(crate) async fn get_sample(
         )
     })?;
     blocking(move || {
-        let table = find(&app, &by, &id)?;
+        let (table, extent) = find(&app, &by, &id)?;
         let options = QueryOptions {
             limit,
             timeout: app.config.queries.timeout(),
@@ -210,7 +224,7 @@ pub(crate) async fn get_sample(
             let columns = answer.columns.iter().cloned();
             columns
                 .zip(row)
-                .map(|(name, value)| shown(&table, name, value))
+                .map(|(name, value)| shown(&table, &extent, name, value))
                 .collect()
         });
         Ok(Json(Sample {
@@ -223,9 +237,9 @@ pub(crate) async fn get_sample(
 }
 
 /// A value as old clients know it: the predecessor read tables into data frames.
-fn shown(table: &CatalogTable, name: String, value: Value) -> (String, Value) {
+fn shown(table: &CatalogTable, extent: &Extent, name: String, value: Value) -> (String, Value) {
     let column = table.columns.iter().find(|column| column.name == name);
-    let kind = column.map_or("", |column| column.data_type.as_str());
+    let kind = column.map_or("", |column| seen_type(extent, column));
     let value = match &value {
         Value::String(day) if kind == "DATE" => Value::from(format!("{day}T00:00:00")),
         Value::String(moment) if kind.starts_with("TIMESTAMP") => {
@@ -242,11 +256,20 @@ fn shown(table: &CatalogTable, name: String, value: Value) -> (String, Value) {
     (name, value)
 }
 
-/// A table by its name. One that may not be read is answered like one that is not there.
-pub(super) fn find(app: &App, by: &By, id: &str) -> ApiResult<Arc<CatalogTable>> {
+/// A column's type as it is seen: hashes and such are text.
+fn seen_type<'a>(extent: &Extent, column: &'a CatalogColumn) -> &'a str {
+    match extent.is_text(&column.name) {
+        true => "VARCHAR",
+        false => &column.data_type,
+    }
+}
+
+/// A table by its name, and how much of it is seen. One that may not be read is answered like one that is not there.
+pub(super) fn find(app: &App, by: &By, id: &str) -> ApiResult<(Arc<CatalogTable>, Extent)> {
     let catalog = app.catalog();
-    let found = catalog.table(id).filter(|table| may_read(by, table));
-    found.cloned().ok_or_else(|| {
+    let found = catalog.table(id);
+    let found = found.and_then(|table| Some((Arc::clone(table), extent(by, table)?)));
+    found.ok_or_else(|| {
         let id: String = id.chars().take(128).collect();
         ApiError::not_found("table-not-found", format!("table '{id}' not found"))
     })

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::access::{DATA_PACKAGE, Held, Means, Reach, Resource, ResourceType, TABLE, role};
 use domain::people::{ADMINS, EVERYONE};
+use domain::restriction::Extent;
 use domain::{DataPackage, Digest, Grant, Permission, Principal, Token, TokenKind, User};
 use uuid::Uuid;
 use warehouse::{Catalog, CatalogTable, Scope, State, StateError};
@@ -186,10 +187,11 @@ impl Directory {
             return scope.clone();
         }
         drop(cached);
-        let tables = catalog.tables.iter();
-        let tables = tables.filter(|table| may_read(principal, table));
-        let names: BTreeSet<String> = tables.map(|table| table.name.folded()).collect();
-        let scope = Scope::Only(names);
+        let tables = catalog.tables.iter().filter_map(|table| {
+            let extent = extent(principal, table)?;
+            Some((table.name.folded(), extent))
+        });
+        let scope = Scope::only(tables);
         let mut cached = self.scopes.write().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= MOST_SCOPES {
             cached.clear();
@@ -251,6 +253,13 @@ fn held(grants: &[Grant], packages: &[DataPackage]) -> HashMap<Uuid, Arc<Held>> 
             continue;
         };
         let of_group = held.entry(grant.group).or_default();
+        if let Some(restriction) = &grant.restriction {
+            // On anything else there is none, and what is stored there gives nothing.
+            if kind.key == TABLE && grant.permission == Permission::Read {
+                of_group.add_part(&grant.resource_id, Arc::new(restriction.clone()));
+            }
+            continue;
+        }
         of_group.add(grant.permission, kind.key, &grant.resource_id);
         if kind.key == DATA_PACKAGE
             && let Some(package) = packages.get(&grant.resource_id.to_ascii_lowercase())
@@ -290,7 +299,12 @@ impl Person {
     }
 }
 
-/// Whether the principal may read a table.
+/// How much of a table the principal sees, if anything.
+pub(crate) fn extent(principal: &Principal, table: &CatalogTable) -> Option<Extent> {
+    principal.extent(table.name.as_str(), table.source.as_str())
+}
+
+/// Whether the principal may read all of a table: its files, its profile, and whatever else shows all rows.
 pub(crate) fn may_read(principal: &Principal, table: &CatalogTable) -> bool {
     principal.may(
         Permission::Read,

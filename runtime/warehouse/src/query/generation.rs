@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::restriction::Extent;
 use domain::sql_ident::{quote_ident, quote_text};
 use duckdb::Connection;
 
-use super::QueryError;
+use super::gate::Gate;
+use super::restricted::{Restricted, Unfit};
+use super::{QueryError, Scope};
 use crate::catalog::{Catalog, CatalogTable};
 use crate::extract::{Pin, Pins, rows_of};
 use crate::open;
@@ -22,32 +25,13 @@ const MEMORY: &str = "1GB";
 /// More threads than processors would only wait for each other.
 const MOST_THREADS: usize = 8;
 
-/// The tables that a principal may read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// All of them.
-    All,
-    /// These, by their names in lower case. Names that do not exist are passed over.
-    Only(BTreeSet<String>),
-}
-
-impl Scope {
-    /// Whether a table is in it.
-    pub fn covers(&self, table: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.contains(&table.to_ascii_lowercase()),
-        }
-    }
-}
-
 /// A locked instance. A view is made when the first query names its table: a principal with thousands of
 /// tables waits for those of one query.
 #[derive(Debug)]
 pub(super) struct Generation {
     connection: Mutex<Connection>,
-    /// The granted tables by their names in lower case.
-    tables: HashMap<String, Arc<CatalogTable>>,
+    /// The granted tables by their names in lower case, and how much of each.
+    tables: HashMap<String, (Arc<CatalogTable>, Extent)>,
     /// Those that have a view.
     viewed: Mutex<HashSet<String>>,
     /// What attached databases are called here.
@@ -62,20 +46,24 @@ pub(super) struct Generation {
 impl Generation {
     fn build(place: &Place<'_>, catalog: &Catalog, wanted: &Wanted) -> Result<Self, QueryError> {
         let tables = catalog.tables.iter();
-        let granted = tables.filter(|table| wanted.scope.covers(table.name.as_str()));
-        let tables: HashMap<_, _> = granted
-            .map(|table| (table.name.folded(), Arc::clone(table)))
-            .collect();
-        let files = tables.values().flat_map(|table| &table.files);
+        let granted = tables.filter_map(|table| {
+            let extent = wanted.scope.extent(table.name.as_str())?;
+            Some((table.name.folded(), (Arc::clone(table), extent)))
+        });
+        let tables: HashMap<_, _> = granted.collect();
+        let files = tables.values().flat_map(|(table, _)| &table.files);
         let files: Vec<PathBuf> = files.map(|file| file.path.clone()).collect();
         let pin = place.pins.pin(files.clone());
         let attached = locked(place, &wanted.databases, &files)?;
+        let databases = attached.names();
+        let mut hidden = attached.hidden;
+        hidden.push(place.key.to_owned());
         Ok(Self {
-            databases: attached.names(),
+            databases,
             connection: Mutex::new(attached.connection),
             tables,
             viewed: Mutex::default(),
-            hidden: attached.hidden,
+            hidden,
             version: catalog.version,
             _pin: pin,
         })
@@ -89,7 +77,7 @@ impl Generation {
     /// The databases that must be attached for these tables.
     pub(super) fn databases_of(&self, named: &BTreeSet<String>) -> BTreeSet<Target> {
         let tables = named.iter().filter_map(|name| self.tables.get(name));
-        let remote = tables.filter_map(|table| {
+        let remote = tables.filter_map(|(table, _)| {
             let place = table.remote.as_ref()?;
             Some(Target {
                 source: table.source.clone(),
@@ -109,8 +97,18 @@ impl Generation {
         &self.hidden
     }
 
+    /// Whether a part of one of these tables is left out.
+    pub(super) fn is_part(&self, named: &BTreeSet<String>) -> bool {
+        let mut tables = named.iter().filter_map(|name| self.tables.get(name));
+        tables.any(|(_, extent)| extent.is_part())
+    }
+
     /// A connection for one query over these tables.
-    pub(super) fn connect(&self, named: &BTreeSet<String>) -> Result<Connection, QueryError> {
+    pub(super) fn connect(
+        &self,
+        named: &BTreeSet<String>,
+        view: &ViewMaker<'_>,
+    ) -> Result<Connection, QueryError> {
         let connection = {
             let connection = self
                 .connection
@@ -122,25 +120,43 @@ impl Generation {
         };
         let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
         for name in named {
-            let Some(table) = self.tables.get(name).filter(|_| !viewed.contains(name)) else {
+            let Some((table, extent)) = self.tables.get(name).filter(|_| !viewed.contains(name))
+            else {
                 continue;
             };
-            self.add_view(&connection, table)?;
+            self.add_view(&connection, table, extent, view)?;
             viewed.insert(name.clone());
         }
         Ok(connection)
     }
 
     /// One table that cannot be read costs no other.
-    fn add_view(&self, connection: &Connection, table: &CatalogTable) -> Result<(), QueryError> {
+    fn add_view(
+        &self,
+        connection: &Connection,
+        table: &CatalogTable,
+        extent: &Extent,
+        maker: &ViewMaker<'_>,
+    ) -> Result<(), QueryError> {
         let (source, name) = (&table.source, &table.name);
-        let made = select(table, &self.databases).map_or(Ok(()), |select| {
-            let view = quote_ident(name.as_str());
-            connection.execute_batch(&format!("CREATE VIEW {view} AS {select}"))
-        });
+        let Some(rows) = rows(table, &self.databases) else {
+            return Ok(());
+        };
+        let unfit = |reason: String| {
+            tracing::warn!(%source, table = %name, reason, "a table cannot be queried");
+        };
+        let select = maker.select(table, extent, &rows).map_err(|error| {
+            unfit(error.to_string());
+            QueryError::Engine {
+                reason: format!(
+                    "what you were granted of the table `{name}` does not fit it any more; ask an admin"
+                ),
+            }
+        })?;
+        let view = quote_ident(name.as_str());
+        let made = connection.execute_batch(&format!("CREATE VIEW {view} AS {select}"));
         made.map_err(|error| {
-            let error = clean(&error, &self.hidden);
-            tracing::warn!(%source, table = %name, error, "a table cannot be queried");
+            unfit(clean(&error, &self.hidden));
             QueryError::Engine {
                 reason: format!("the table `{name}` cannot be read; run its source again"),
             }
@@ -148,8 +164,32 @@ impl Generation {
     }
 }
 
-/// The query that a table's view stands for.
-fn select(table: &CatalogTable, databases: &BTreeMap<Key, String>) -> Option<String> {
+/// What views are made with.
+#[derive(Debug)]
+pub(super) struct ViewMaker<'a> {
+    pub(super) gate: &'a Gate,
+    /// Of hashes.
+    pub(super) key: &'a str,
+}
+
+impl ViewMaker<'_> {
+    pub(super) fn select(
+        &self,
+        table: &CatalogTable,
+        extent: &Extent,
+        rows: &str,
+    ) -> Result<String, Unfit> {
+        let restricted = Restricted {
+            gate: self.gate,
+            table,
+            key: self.key,
+        };
+        restricted.select(extent, rows)
+    }
+}
+
+/// The query for all rows of a table.
+fn rows(table: &CatalogTable, databases: &BTreeMap<Key, String>) -> Option<String> {
     match &table.remote {
         Some(place) => {
             let key = (table.source.clone(), place.database.alias.clone());
@@ -206,6 +246,8 @@ struct Place<'a> {
     scratch: &'a Path,
     pins: &'a Arc<Pins>,
     remotes: &'a Remotes,
+    /// Of hashes.
+    key: &'a str,
 }
 
 /// The generations by what they are for, each with the turn in which it was used last.
@@ -217,6 +259,8 @@ pub(super) struct Generations {
     scratch: PathBuf,
     orchestrator: Arc<Orchestrator>,
     pins: Arc<Pins>,
+    /// Of the hashes that stand in place of masked values.
+    key: String,
     /// The turn, and what it counts.
     cells: Mutex<(u64, Turns)>,
     /// How many were built.
@@ -224,11 +268,17 @@ pub(super) struct Generations {
 }
 
 impl Generations {
-    pub(super) fn new(scratch: PathBuf, orchestrator: Arc<Orchestrator>, pins: Arc<Pins>) -> Self {
+    pub(super) fn new(
+        scratch: PathBuf,
+        orchestrator: Arc<Orchestrator>,
+        pins: Arc<Pins>,
+        key: String,
+    ) -> Self {
         Self {
             scratch,
             orchestrator,
             pins,
+            key,
             cells: Mutex::default(),
             builds: AtomicU64::default(),
         }
@@ -255,6 +305,7 @@ impl Generations {
             scratch: &self.scratch,
             pins: &self.pins,
             remotes: self.orchestrator.remotes(),
+            key: &self.key,
         };
         let built = Generation::build(&place, &catalog, &wanted);
         if !wanted.databases.is_empty() {
@@ -290,6 +341,11 @@ impl Generations {
     /// Whether the catalog is still the one that a generation was built for.
     pub(super) fn is_newest(&self, generation: &Generation) -> bool {
         self.orchestrator.catalog().version == generation.version
+    }
+
+    /// The key of hashes.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// How many were built since the start.

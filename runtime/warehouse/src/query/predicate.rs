@@ -75,6 +75,19 @@ impl Rejection {
     }
 }
 
+/// A predicate as a condition that can be put into other SQL, made anew from its syntax tree.
+pub(super) fn condition_of(
+    gate: &Gate,
+    table: &str,
+    columns: &[&str],
+    predicate: &str,
+) -> Result<String, Rejection> {
+    let sql = filtered(gate, table, columns, predicate)?;
+    let (_, condition) = sql.split_once(" WHERE ").ok_or(Rejection::Parse)?;
+    // A table's name holds no space, so the first one is ours.
+    Ok(condition.trim_end_matches(';').to_owned())
+}
+
 /// The SQL for the rows of a table for which a predicate holds.
 pub(super) fn filtered(
     gate: &Gate,

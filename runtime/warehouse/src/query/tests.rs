@@ -1,6 +1,5 @@
 //! Queries, seen from outside: answers, limits, and attempts to get out.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::Cancel;
@@ -11,6 +10,7 @@ use crate::Warehouse;
 use crate::extract::tests::{open, publish};
 
 mod escapes;
+mod parts;
 
 fn warehouse() -> (tempfile::TempDir, Warehouse) {
     let (folder, warehouse) = open();
@@ -31,7 +31,7 @@ fn warehouse() -> (tempfile::TempDir, Warehouse) {
 }
 
 fn only(name: &str) -> Scope {
-    Scope::Only(BTreeSet::from([name.to_owned()]))
+    Scope::only([(name.to_owned(), Extent::Whole)])
 }
 
 fn ask(warehouse: &Warehouse, sql: &str) -> Result<QueryResult, QueryError> {
@@ -49,7 +49,7 @@ fn behind_the_gate_stands_a_second_wall() {
         .current(&only("orders"), std::collections::BTreeSet::new())
         .unwrap();
     let named = std::collections::BTreeSet::from(["orders".to_owned(), "salaries".to_owned()]);
-    let connection = generation.connect(&named).unwrap();
+    let connection = warehouse.queries.connect(&generation, &named).unwrap();
     for sql in [
         "SELECT * FROM salaries",
         "SELECT * FROM '/etc/passwd'",

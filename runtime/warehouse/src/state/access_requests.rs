@@ -170,7 +170,7 @@ fn group_for(
         Some(group) => group.id,
         None => new_group(connection, name.clone(), table, by, at)?,
     };
-    let more = "SELECT 1 FROM resource_grants WHERE group_id = ? AND NOT (permission = 'read' AND resource_type = 'table' AND lower(resource_id) = lower(?))";
+    let more = "SELECT 1 FROM resource_grants WHERE group_id = ? AND NOT (permission = 'read' AND resource_type = 'table' AND lower(resource_id) = lower(?) AND restriction IS NULL)";
     if any(connection, more, &[&group.to_string(), &table])? {
         return Err(StateError::exists("group with other grants,", &name));
     }
@@ -180,6 +180,7 @@ fn group_for(
         permission: Permission::Read,
         resource_type: domain::access::TABLE.to_owned(),
         resource_id: table.to_owned(),
+        restriction: None,
         granted_at: at,
         granted_by: Some(by),
     };

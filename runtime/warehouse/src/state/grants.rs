@@ -1,5 +1,6 @@
 //! What groups were granted, and the bundles of tables that are granted as one.
 
+use domain::restriction::Restriction;
 use domain::{DataPackage, Grant, Permission};
 use duckdb::{Connection, Row, params};
 use uuid::Uuid;
@@ -8,8 +9,7 @@ use super::audit::{self, AuditEntry};
 use super::row::{any, collect, malformed, nanos, parsed, time};
 use super::{State, StateError};
 
-const GRANT: &str =
-    "id, group_id, permission, resource_type, resource_id, epoch_ns(granted_at), granted_by";
+const GRANT: &str = "id, group_id, permission, resource_type, resource_id, epoch_ns(granted_at), granted_by, restriction";
 
 impl State {
     /// All grants.
@@ -46,6 +46,28 @@ impl State {
                 _ => audit::append(connection, entry),
             },
         )
+    }
+
+    /// The key of the hashes that stand in place of masked values, made when it is first asked for. It is part of
+    /// every backup: with another one, what people kept would not fit what they ask for.
+    ///
+    /// # Errors
+    /// [`StateError::Storage`].
+    pub(crate) fn mask_key(&self) -> Result<String, StateError> {
+        if let Some(key) = self.read(kept_key)? {
+            return Ok(key);
+        }
+        self.write(|connection| {
+            if let Some(key) = kept_key(connection)? {
+                return Ok(key);
+            }
+            let mut random = [0; 32];
+            getrandom::fill(&mut random)
+                .map_err(|error| malformed("random key", error.to_string()))?;
+            let key = hex::encode(random);
+            connection.execute("INSERT INTO mask_key VALUES (?)", params![key])?;
+            Ok(key)
+        })
     }
 
     /// All data packages by name.
@@ -138,7 +160,7 @@ pub(super) fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(),
         return Err(StateError::exists("grant on", &grant.resource_id));
     }
     connection.execute(
-        "INSERT INTO resource_grants VALUES (?, ?, ?, ?, ?, make_timestamp_ns(?), ?)",
+        "INSERT INTO resource_grants VALUES (?, ?, ?, ?, ?, make_timestamp_ns(?), ?, ?)",
         params![
             grant.id.to_string(),
             group,
@@ -146,15 +168,33 @@ pub(super) fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(),
             grant.resource_type,
             grant.resource_id,
             nanos(grant.granted_at),
-            grant.granted_by.map(|id| id.to_string())
+            grant.granted_by.map(|id| id.to_string()),
+            written(grant.restriction.as_ref())?,
         ],
     )?;
     Ok(())
 }
 
+fn kept_key(connection: &Connection) -> Result<Option<String>, StateError> {
+    let sql = "SELECT key FROM mask_key";
+    Ok(collect(connection, sql, &[], |row| Ok(row.get(0)?))?.pop())
+}
+
+/// A restriction as it is stored.
+fn written(restriction: Option<&Restriction>) -> Result<Option<String>, StateError> {
+    let text = restriction.map(serde_json::to_string).transpose();
+    text.map_err(|error| malformed("restriction", error.to_string()))
+}
+
+/// One that cannot be read must not become a grant without it.
+fn read_restriction(text: &str) -> Result<Restriction, StateError> {
+    serde_json::from_str(text).map_err(|_| malformed("restriction", text))
+}
+
 fn read_grant(row: &Row<'_>) -> Result<Grant, StateError> {
     let permission: String = row.get(2)?;
     let by: Option<String> = row.get(6)?;
+    let restriction: Option<String> = row.get(7)?;
     Ok(Grant {
         id: parsed("grant id", &row.get::<_, String>(0)?)?,
         group: parsed("group id", &row.get::<_, String>(1)?)?,
@@ -162,6 +202,7 @@ fn read_grant(row: &Row<'_>) -> Result<Grant, StateError> {
             .ok_or_else(|| malformed("permission", &permission))?,
         resource_type: row.get(3)?,
         resource_id: row.get(4)?,
+        restriction: restriction.as_deref().map(read_restriction).transpose()?,
         granted_at: time(row.get(5)?)?,
         granted_by: by.map(|id| parsed("user id", &id)).transpose()?,
     })
@@ -171,6 +212,7 @@ fn read_grant(row: &Row<'_>) -> Result<Grant, StateError> {
 mod tests {
     use super::*;
     use crate::state::tests::{entry, group, state};
+    use domain::restriction::Mask;
     use jiff::Timestamp;
 
     fn grant(group: Uuid, kind: &str, id: &str) -> Grant {
@@ -180,9 +222,36 @@ mod tests {
             permission: Permission::Read,
             resource_type: kind.into(),
             resource_id: id.into(),
+            restriction: None,
             granted_at: Timestamp::now(),
             granted_by: None,
         }
+    }
+
+    #[test]
+    fn a_grant_keeps_what_it_leaves_out_and_one_that_is_damaged_gives_nothing() {
+        let (_folder, state) = state();
+        let team = group(&state, "Team").id;
+        let filter = Some("country = 'CZ'".to_owned());
+        let masks = [("mail".to_owned(), Mask::Hash)].into();
+        let part = Grant {
+            restriction: Restriction::new(filter, masks).unwrap(),
+            ..grant(team, "table", "orders")
+        };
+        state.insert_grant(&part, &entry()).unwrap();
+        assert_eq!(state.grants().unwrap(), [part]);
+        let damage = "UPDATE resource_grants SET restriction = '{\"row_filtre\":\"1=0\"}'";
+        let damaged = state.write(|connection| Ok(connection.execute(damage, [])?));
+        assert_eq!(damaged.unwrap(), 1);
+        assert!(matches!(state.grants(), Err(StateError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_key_of_hashes_stays_the_same() {
+        let (_folder, state) = state();
+        let key = state.mask_key().unwrap();
+        assert_eq!(key.len(), 64);
+        assert_eq!(state.mask_key().unwrap(), key);
     }
 
     #[test]

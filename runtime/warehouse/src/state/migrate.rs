@@ -68,6 +68,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         number: 12,
         sql: include_str!("../../migrations/0012_run_series.sql"),
     },
+    Migration {
+        number: 13,
+        sql: include_str!("../../migrations/0013_restrictions.sql"),
+    },
 ];
 
 /// The schema that this server writes.

@@ -104,7 +104,7 @@ pub(crate) async fn scan_table(
 fn prepared(app: &App, by: &By, body: &[u8]) -> ApiResult<(String, String)> {
     let request = ScanRequest::read(body)?;
     let missing = |_| ApiError::not_found("table-not-found", "table not found");
-    let table = find(app, by, &request.table_id).map_err(missing)?;
+    let (table, _) = find(app, by, &request.table_id).map_err(missing)?;
     let most = app.config.scans.max_limit;
     if let Some(limit) = request.limit.filter(|limit| *limit > most) {
         return Err(refused(format!("limit {limit} exceeds max {most}")));

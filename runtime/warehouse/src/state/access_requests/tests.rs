@@ -97,6 +97,7 @@ fn nobody_joins_a_group_that_opens_more_than_was_asked_for() {
         permission: Permission::Read,
         resource_type: TABLE.to_owned(),
         resource_id: "salaries".to_owned(),
+        restriction: None,
         granted_at: Timestamp::now(),
         granted_by: None,
     };

@@ -94,6 +94,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::Unique("links", "purpose, user_id"),
     refers("links", "user_id", "users", "id"),
     Rule::AtMost("bootstrap", 1),
+    Rule::AtMost("mask_key", 1),
     Rule::Unique("access_requests", "id"),
     refers("access_requests", "user_id", "users", "id"),
     Rule::Unique("user_sync_settings", "user_id, kind, lower(name)"),

@@ -93,6 +93,7 @@ fn a_marketplace_goes_with_its_plugins_and_the_grants_on_them_alone() {
         permission: Permission::Use,
         resource_type: MARKETPLACE_PLUGIN.to_owned(),
         resource_id: id.to_owned(),
+        restriction: None,
         granted_at: Timestamp::now(),
         granted_by: None,
     };
