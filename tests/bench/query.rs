@@ -24,7 +24,8 @@ filters the rows of one random table: `SELECT count(*), max(amount) FROM … WHE
 token, syntax-tree gate and locked instance, from clients that share the cores with the server. Peers: *attach anew*
 is plain DuckDB in Python on the very same extracts, a fresh connection for each query that attaches all of them, without HTTP,
 as a simple orchestrator does it; *in process* is one DuckDB connection in Python over the same parquet, without HTTP,
-gate or grants, which nothing that stands on DuckDB can pass with one client. A stream is 10 million rows of two
+gate or grants, which nothing that stands on DuckDB can pass with one client; with 8 threads, each has a cursor of that connection. A grant
+set of the rows with 20 of them is ten sources of ten tables; each of the 8 clients asks in turn as each of the 20 users. A stream is 10 million rows of two
 numbers and a text as Arrow, read away by a client on loopback; its memory is what the server's process grew by meanwhile. A
 download is a parquet file of 1 GB in the page cache, by one connection on loopback, in turns from the server and from nginx
 with `sendfile on; tcp_nopush on` and one worker. The last rows are measured within one process, over
@@ -40,6 +41,9 @@ struct Figures {
     latencies: [Vec<f64>; 2],
     attach: Samples,
     direct: Samples,
+    /// Of 8 clients with 20 grant sets, and of 8 threads in process.
+    granted: Samples,
+    direct_threads: Samples,
     attach_latencies: Vec<f64>,
     direct_latencies: Vec<f64>,
 }
@@ -59,6 +63,7 @@ pub fn bench(scale: Scale) -> Report {
     let names: Vec<String> = (0..sources * tables)
         .map(|n| format!("orders_{n:03}"))
         .collect();
+    let people = people(&app, sources, tables);
     let mut figures = Figures::default();
     for turn in 1..=turns {
         start_anew(&mut app, &names, &mut figures);
@@ -67,6 +72,8 @@ pub fn bench(scale: Scale) -> Report {
             figures.rates[index].push(samples.len() as f64 / seconds);
             figures.latencies[index].extend(samples);
         }
+        let answers = ask_granted(&app, &people, seconds);
+        figures.granted.push(answers as f64 / seconds);
         ask_peers(&app, seconds, &mut figures);
         println!("turn {turn} of {turns}");
     }
@@ -102,6 +109,53 @@ fn fill(app: &App, internet: &Internet, sources: u64, tables: u64) {
         let run = app.run(&name);
         assert_eq!(run["state"], "succeeded", "{run}");
     }
+}
+
+/// A user's token, and the tables of the sources that the user was granted.
+type Person = (Option<String>, Vec<String>);
+
+/// Twenty users, each in a group of its own with another set of sources.
+fn people(app: &App, sources: u64, tables: u64) -> Vec<Person> {
+    let person = |number: u64| {
+        let email = format!("analyst{number}@example.com");
+        let client = app.newcomer(&email);
+        let group = app.add_group(&format!("analysts {number}"));
+        app.join(&group, &email);
+        let granted = (0..sources / 5).map(|n| (number * 2 + n) % sources);
+        let names = granted.flat_map(|source| {
+            app.grant(&group, "read", "source", &format!("shop_{source:02}"));
+            (source * tables..(source + 1) * tables).map(|n| format!("orders_{n:03}"))
+        });
+        let names = names.collect();
+        (client.token, names)
+    };
+    (0..20).map(person).collect()
+}
+
+/// Asks as 8 clients, each in turn as another of these people; how many answers there were.
+fn ask_granted(app: &App, people: &[Person], seconds: f64) -> u64 {
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let turn = AtomicU64::new(0);
+    let answers = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let clients = people.iter().map(|(token, names)| {
+                let client = Client::new(&app.url, token.clone());
+                (client, names)
+            });
+            let clients: Vec<_> = clients.collect();
+            let (turn, answers) = (&turn, &answers);
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let number = turn.fetch_add(1, Ordering::Relaxed) as usize;
+                    let (client, names) = &clients[number % clients.len()];
+                    ask(client, &names[number * 197 % names.len()]);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    answers.into_inner()
 }
 
 /// From the start of a server over these extracts to its first answers.
@@ -165,6 +219,8 @@ fn ask_peers(app: &App, seconds: f64, figures: &mut Figures) {
         rates.push(samples.len() as f64 / samples.sum());
         all.extend(samples.values());
     }
+    let threads = measure(&["direct_threads", &extracts, &seconds.to_string()]);
+    figures.direct_threads.push(figure(&threads, "rate"));
 }
 
 /// What was measured of streams and downloads.
@@ -255,6 +311,20 @@ fn report(figures: Figures, tables: usize, filled: f64, memory: f64) -> Report {
         attach,
         "1/s",
         Aim::AtLeast(1000.0),
+    );
+    line(
+        "simple queries, 8 clients with 20 grant sets; peer: in process, 8 threads",
+        figures.granted.clone(),
+        Some(figures.direct_threads),
+        "1/s",
+        Aim::TimesPeer(0.7),
+    );
+    line(
+        "simple queries, 8 clients with 20 grant sets",
+        figures.granted,
+        None,
+        "1/s",
+        Aim::AtLeast(500.0),
     );
     let attach = Samples::from(figures.attach_latencies);
     let direct = Samples::from(figures.direct_latencies);

@@ -1,10 +1,10 @@
 //! Rebuilding many tables, and what the first query of somebody costs: within this process, without HTTP.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
 use domain::ports::{Cursors, Extracts as _};
+use domain::restriction::Extent;
 use domain::table::{TableSpec, WriteMode};
 use domain::{RunId, SourceName, TableName};
 use warehouse::{QueryOptions, Scope, Warehouse};
@@ -52,7 +52,7 @@ fn measure(folder: &Path, sources: usize, seconds: f64, turns: usize) -> Vec<Row
             warehouse.orchestrator.flush().expect("it is written")
         }));
         let granted = (0..GRANTED.min(tables)).map(|n| table((n * 7 + turn) % tables));
-        let scope = Scope::Only(granted.collect::<BTreeSet<_>>());
+        let scope = Scope::only(granted.map(|name| (name, Extent::Whole)));
         let sql = format!("SELECT count(*) FROM {}", table(turn % tables));
         first.push(timed(|| {
             let answer = warehouse
