@@ -152,6 +152,12 @@ pub(crate) enum GrantCommand {
         /// One of `da admin grant resource-types`
         kind: String,
         resource: String,
+        /// Of a table: only rows that meet this condition, such as "country = 'CZ'"
+        #[arg(long)]
+        row_filter: Option<String>,
+        /// Of a table: hide a column; MASK is null, hash or constant:VALUE
+        #[arg(long = "mask", value_name = "COLUMN=MASK")]
+        masks: Vec<String>,
     },
     /// Take a grant back
     Delete { grant: String },

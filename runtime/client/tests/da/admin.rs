@@ -42,7 +42,7 @@ fn a_group_is_granted_a_resource_by_its_name() {
     );
     assert_eq!(
         server.asked()[1],
-        r#"POST /api/admin/grants {"group_id":"g1","resource_type":"table","resource_id":"orders"}"#
+        r#"POST /api/admin/grants {"resource_type":"table","resource_id":"orders","group_id":"g1"}"#
     );
     server.da(&[
         "admin", "grant", "list", "--type", "table", "--group", "Sales",
@@ -51,6 +51,35 @@ fn a_group_is_granted_a_resource_by_its_name() {
         server.asked()[1],
         "GET /api/admin/grants?resource_type=table&group_id=g1 "
     );
+}
+
+#[test]
+fn a_part_of_a_table_is_granted_with_a_condition_and_masks() {
+    let server = office();
+    let grant = ["admin", "grant", "create", "Sales", "table", "orders"];
+    let filter = ["--row-filter", "paid"];
+    let masks = [
+        "mail=hash",
+        "phone=null",
+        "pay=constant:0",
+        "name=constant:***",
+    ];
+    let masks = masks.iter().flat_map(|mask| ["--mask", mask]);
+    let masks: Vec<&str> = masks.collect();
+    assert!(
+        server
+            .da(&[&grant[..], &filter, &masks].concat())
+            .status
+            .success()
+    );
+    assert_eq!(
+        server.asked()[1],
+        r#"POST /api/admin/grants {"row_filter":"paid","column_masks":{"mail":"hash","phone":"null","pay":{"constant":0},"name":{"constant":"***"}},"resource_type":"table","resource_id":"orders","group_id":"g1"}"#
+    );
+    for wrong in ["mail", "mail=md5", "mail=hash:1"] {
+        let (code, said) = server.refused(&[&grant[..], &["--mask", wrong]].concat());
+        assert!(code == 1 && said.contains("is no mask"), "{said}");
+    }
 }
 
 #[test]

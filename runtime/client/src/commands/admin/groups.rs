@@ -1,6 +1,6 @@
 //! Groups of people, and what they may see.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{done, id, list};
 use crate::args::{GrantCommand, GroupCommand};
@@ -72,6 +72,7 @@ pub(super) fn grant(api: &Api, command: &GrantCommand, as_json: bool) -> Result<
                 ("GROUP", "group_name"),
                 ("TYPE", "resource_type"),
                 ("RESOURCE", "resource_id"),
+                ("ROWS", "row_filter"),
                 ("ID", "id"),
             ];
             let mut asked = Vec::new();
@@ -93,12 +94,15 @@ pub(super) fn grant(api: &Api, command: &GrantCommand, as_json: bool) -> Result<
             group,
             kind,
             resource,
+            row_filter,
+            masks,
         } => {
-            let id = id(api, "/api/admin/groups", "name", group)?;
-            let made = api.post(
-                "/api/admin/grants",
-                &json!({"group_id": id, "resource_type": kind, "resource_id": resource}),
-            )?;
+            let mut grant = restriction(row_filter.as_deref(), masks)?;
+            grant.insert("resource_type".to_owned(), json!(kind));
+            grant.insert("resource_id".to_owned(), json!(resource));
+            let group_id = id(api, "/api/admin/groups", "name", group)?;
+            grant.insert("group_id".to_owned(), json!(group_id));
+            let made = api.post("/api/admin/grants", &grant.into())?;
             done(
                 &made,
                 &format!("{group} may see {kind} {resource}."),
@@ -118,4 +122,38 @@ pub(super) fn grant(api: &Api, command: &GrantCommand, as_json: bool) -> Result<
             list(&api.get("/api/admin/resource-types")?, &fields, as_json)
         }
     }
+}
+
+/// What a grant leaves out of a table, as the server reads it.
+fn restriction(row_filter: Option<&str>, masks: &[String]) -> Result<Map<String, Value>, Error> {
+    let masks = masks.iter().map(|text| mask(text));
+    let masks = masks.collect::<Result<Map<_, _>, Error>>()?;
+    let mut restriction = Map::new();
+    if let Some(filter) = row_filter {
+        restriction.insert("row_filter".to_owned(), json!(filter));
+    }
+    if !masks.is_empty() {
+        restriction.insert("column_masks".to_owned(), masks.into());
+    }
+    Ok(restriction)
+}
+
+/// `email=hash`, `phone=null`, `salary=constant:0`: a constant that is a whole number, `true` or `false` is one.
+fn mask(text: &str) -> Result<(String, Value), Error> {
+    let unknown = || {
+        Error::Said(format!(
+            "`{text}` is no mask; write COLUMN=null, COLUMN=hash or COLUMN=constant:VALUE"
+        ))
+    };
+    let (column, mask) = text.split_once('=').ok_or_else(unknown)?;
+    let mask = match mask.split_once(':') {
+        None if matches!(mask, "null" | "hash") => json!(mask),
+        Some(("constant", value)) => {
+            let typed = serde_json::from_str::<Value>(value).ok();
+            let typed = typed.filter(|value| value.is_i64() || value.is_boolean());
+            json!({"constant": typed.unwrap_or_else(|| json!(value))})
+        }
+        _ => return Err(unknown()),
+    };
+    Ok((column.to_owned(), mask))
 }
