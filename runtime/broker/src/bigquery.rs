@@ -3,6 +3,7 @@
 //!
 //! A result is whole or an error. What BigQuery says is hostile input, as every service's answer is.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,6 +96,8 @@ struct Query<'a> {
     line: Line<'a>,
     deadline: Instant,
     job: String,
+    /// Where the job runs, once that is known; everything asked about it must say so.
+    location: OnceCell<String>,
 }
 
 impl Broker {
@@ -121,18 +124,25 @@ impl Broker {
             line,
             deadline: Instant::now() + ask.timeout,
             job: job_id()?,
+            location: connection
+                .location
+                .clone()
+                .map(OnceCell::from)
+                .unwrap_or_default(),
         };
         let bytes_estimated = query.judge_cost()?;
-        let result = query.start().and_then(|location| {
-            let (rows, bytes) = query.fetch(location.as_deref(), take)?;
-            Ok((rows, bytes, query.billed(location.as_deref())))
+        let result = query.start().and_then(|()| {
+            let (rows, bytes) = query.fetch(take)?;
+            Ok((rows, bytes, query.billed()))
         });
         let (rows, bytes, bytes_billed) = result.inspect_err(|_| {
             // By a line of its own: the query's may be the one that was stopped.
             let until = (line::LAST_WORD, Failure::upstream("no answer in time"));
             let last = Line::new(self, connection, &ask, observer, &Cancel::new(), until);
             if let Err(failure) = last.and_then(|line| query.cancel(&line)) {
-                tracing::warn!(connection = %connection.name, job = query.job, %failure, "a job on BigQuery could not be cancelled");
+                // Without its words, which may name an account.
+                let kind = failure.kind.as_str();
+                tracing::warn!(connection = %connection.name, job = query.job, kind, "a job on BigQuery could not be cancelled");
             }
         })?;
         Ok(Spent {
@@ -180,8 +190,8 @@ impl Query<'_> {
         Ok(estimate)
     }
 
-    /// Starts the job; gives back where it runs.
-    fn start(&self) -> Result<Option<String>, Failure> {
+    /// Starts the job, and remembers where it runs.
+    fn start(&self) -> Result<(), Failure> {
         let configuration = json!({
             "jobTimeoutMs": self.left()?.as_millis().to_string(),
             "query": {
@@ -193,21 +203,22 @@ impl Query<'_> {
         let body = self.job_body(&configuration, Some(&self.job));
         let job: Job = self.call(&self.line, &Verb::Post(&body), &["jobs"], &[])?.0;
         job.failed()?;
-        let location = self.connection.location.clone();
-        Ok(location.or_else(|| job.location().map(str::to_owned)))
+        if let Some(location) = job.location() {
+            self.location.get_or_init(|| location.to_owned());
+        }
+        Ok(())
     }
 
     /// Waits for the job, and hands on its result; gives back its rows and bytes.
     fn fetch(
         &self,
-        location: Option<&str>,
         take: &mut dyn FnMut(Page<'_>) -> Result<(), Failure>,
     ) -> Result<(u64, u64), Failure> {
         let (mut schema, mut token) = (None, None::<String>);
         let (mut rows, mut bytes) = (0_u64, 0_u64);
         let mut pause = FIRST_PAUSE;
         loop {
-            let (mut page, size) = self.page(location, token.as_deref())?;
+            let (mut page, size) = self.page(token.as_deref())?;
             if !page.job_complete {
                 self.line.pause(pause.min(self.left()?))?;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -237,7 +248,7 @@ impl Query<'_> {
         }
     }
 
-    fn page(&self, location: Option<&str>, token: Option<&str>) -> Result<(Results, u64), Failure> {
+    fn page(&self, token: Option<&str>) -> Result<(Results, u64), Failure> {
         let hold = HOLD.min(self.left()?).as_millis().to_string();
         let rows = PAGE_ROWS.to_string();
         let mut parameters = vec![
@@ -245,7 +256,7 @@ impl Query<'_> {
             ("maxResults", &rows),
             ("formatOptions.useInt64Timestamp", "true"),
         ];
-        parameters.extend(location.map(|location| ("location", location)));
+        parameters.extend(self.place());
         parameters.extend(token.map(|token| ("pageToken", token)));
         self.call(&self.line, &Verb::Get, &["queries", &self.job], &parameters)
     }
@@ -271,25 +282,22 @@ impl Query<'_> {
     }
 
     /// What was billed. That it cannot be had costs nobody the result.
-    fn billed(&self, location: Option<&str>) -> Option<u64> {
-        let parameters: Vec<_> = location
-            .map(|location| ("location", location))
-            .into_iter()
-            .collect();
+    fn billed(&self) -> Option<u64> {
+        let parameters: Vec<_> = self.place().into_iter().collect();
         let job = self.call::<Job>(&self.line, &Verb::Get, &["jobs", &self.job], &parameters);
         job.ok()?.0.bytes_billed()
     }
 
     fn cancel(&self, line: &Line<'_>) -> Result<(), Failure> {
-        let location = self.connection.location.as_deref();
-        let parameters: Vec<_> = location
-            .map(|location| ("location", location))
-            .into_iter()
-            .collect();
+        let parameters: Vec<_> = self.place().into_iter().collect();
         let body = json!({});
         let path = ["jobs", self.job.as_str(), "cancel"];
         line.call::<Value>(&Verb::Post(&body), &path, &parameters, line::LAST_WORD)
             .map(|_| ())
+    }
+
+    fn place(&self) -> Option<(&str, &str)> {
+        Some(("location", self.location.get()?))
     }
 
     fn job_body(&self, configuration: &Value, id: Option<&str>) -> Value {

@@ -236,6 +236,20 @@ async fn a_query_that_takes_too_long_is_refused_and_its_job_cancelled() {
     .await;
     says(&failure, &["more than 0.4 s", "timeout"]);
     assert!(cancelled(&server));
+    // Where the job runs may be known from the answer to its start alone.
+    let elsewhere = Connection {
+        location: None,
+        ..connection(&server)
+    };
+    let before = server.seen().len();
+    let quick = Ask {
+        timeout: Duration::from_millis(400),
+        ..ASK
+    };
+    run(elsewhere, quick, Cancel::new()).await.0.unwrap_err();
+    let seen = server.seen();
+    assert!(!seen[before + 1].contains("\"location\""));
+    assert!(seen.last().unwrap().contains("/cancel?location=eu"));
     let dripping =
         service(|_| Say::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())).await;
     let failure = refused(
