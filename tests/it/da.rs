@@ -32,6 +32,7 @@ impl Desk {
         command.env("DA_CONFIG_DIR", self.folder.path().join("config"));
         command.env("DA_LOCAL_DIR", self.folder.path());
         command.env("DA_SERVER", &self.server);
+        command.env("DA_NO_UPDATE_CHECK", "1");
         command.env("DA_TOKEN", &self.token);
         command.output().expect("da starts")
     }
@@ -95,4 +96,64 @@ fn a_part_of_a_table_is_fetched_and_the_catalogue_is_the_servers() {
     let refused = desk.da(&["fetch", "salaries", "--as", "other"]);
     assert_eq!(refused.status.code(), Some(8), "{}", shown(&refused));
     assert!(refused.stdout.is_empty() && !refused.stderr.is_empty());
+}
+
+#[test]
+fn an_analyst_begins_with_one_command_and_gives_sessions_back() {
+    let shop = Shop::with_orders();
+    let desk = Desk::of(&shop);
+    let made = desk.json(&["analyst", "setup", "--json"]);
+    assert_eq!(made["downloaded"], json!(["orders"]));
+    let rows = desk.json(&["explore", "orders", "--json"]);
+    assert_eq!(rows["row_count"], 3);
+    let profile = desk.json(&["explore", "--remote", "orders", "--json"]);
+    assert_eq!(profile["row_count"], 3);
+    let verified = desk.json(&["setup", "verify", "--json"]);
+    assert_eq!(verified["overall"], "pass", "{verified}");
+    let diagnosis = desk.json(&["diagnose", "--json"]);
+    assert_eq!(diagnosis["overall"], "healthy", "{diagnosis}");
+
+    let session = desk.folder.path().join("user/sessions/s.jsonl");
+    std::fs::write(session, "{\"n\": 1}\n").unwrap();
+    let sent = desk.json(&["sync", "--upload-only", "--json"]);
+    assert_eq!(
+        (&sent["sessions"], &sent["local_md"]),
+        (&json!(1), &json!(true))
+    );
+    let again = desk.json(&["sync", "--upload-only", "--json"]);
+    assert_eq!(
+        (&again["sessions"], &again["local_md"]),
+        (&json!(0), &json!(false))
+    );
+}
+
+#[test]
+fn metrics_that_were_exported_are_imported_as_they_were() {
+    let shop = Shop::with_orders();
+    let desk = Desk::of(&shop);
+    let metric = json!({"name": "income", "category": "sales", "table": "orders",
+        "sql": "SELECT sum(amount)\n  FROM orders\n", "description": "odd: \"text\" # here",
+        "synonyms": ["turn: over"], "validation": {"min": 0}});
+    assert_eq!(shop.post("/api/admin/metrics", &metric).status, 201);
+    let said = |desk: &Desk| {
+        let mut metric = desk.json(&["metrics", "show", "sales/income", "--json"]);
+        for changing in ["created_at", "updated_at", "source"] {
+            metric[changing] = Value::Null;
+        }
+        metric
+    };
+    let before = said(&desk);
+    let folder = desk.folder.path().join("export");
+    let folder = folder.to_str().unwrap();
+    assert_eq!(
+        desk.json(&["metrics", "export", "--dir", folder, "--json"])["exported"],
+        1
+    );
+    shop.delete("/api/admin/metrics/sales/income").ok();
+    assert_eq!(
+        desk.json(&["metrics", "import", folder, "--json"])["imported"],
+        1
+    );
+    assert_eq!(said(&desk), before);
+    assert_eq!(desk.json(&["metrics", "validate", "--json"])["warnings"], 0);
 }

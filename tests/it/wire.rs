@@ -3,7 +3,7 @@
 
 use integration_tests::Response;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::shop::Shop;
 
@@ -14,20 +14,25 @@ struct Exchange {
     path: String,
     /// Nothing is sent as body where there is none.
     body: Option<Value>,
+    /// The content of a form's file instead.
+    file: Option<String>,
     #[serde(default)]
     anonymous: bool,
     status: u16,
+    /// A list of objects must not be empty, or it would say nothing of them.
+    ///
     /// `string`, `number`, `boolean`, `null`, several with `|` between; `=` and a text or number; a list of one shape; an object
-    /// with some keys; `parquet` or `arrow` for bytes.
+    /// with some keys; `parquet` or `arrow` for bytes, `nothing` for none.
     answer: Value,
 }
 
 #[test]
 fn the_predecessors_client_hears_what_it_needs() {
-    let shop = Shop::with_orders();
+    let shop = furnished();
     let exchanges: Vec<Exchange> =
         serde_json::from_str(include_str!("../wire/exchanges.json")).unwrap();
     let anonymous = shop.with(None);
+    let eve = shop.add_user("eve@example.com");
     let mut wrong = Vec::new();
     for exchange in &exchanges {
         let client = if exchange.anonymous {
@@ -36,11 +41,13 @@ fn the_predecessors_client_hears_what_it_needs() {
             &*shop
         };
         let method = exchange.method.parse().unwrap();
-        let (headers, body) = match &exchange.body {
-            Some(body) => (vec![("content-type", "application/json")], body.to_string()),
-            None => (Vec::new(), String::new()),
-        };
-        let answer = client.send(method, &exchange.path, &headers, body.as_bytes());
+        let (kind, body) = sent(exchange);
+        let headers: Vec<_> = kind
+            .map(|kind| ("content-type", kind))
+            .into_iter()
+            .collect();
+        let path = exchange.path.replace("{eve}", &eve);
+        let answer = client.send(method, &path, &headers, body.as_bytes());
         let found = match answer.status == exchange.status {
             true => heard(&exchange.answer, &answer),
             false => Err(format!(
@@ -59,6 +66,42 @@ fn the_predecessors_client_hears_what_it_needs() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A server that has something of everything that is listed.
+fn furnished() -> Shop {
+    let shop = Shop::with_orders();
+    let metric = json!({"name": "income", "category": "sales", "table": "orders", "tables": ["orders"],
+        "sql": "SELECT sum(amount) FROM orders", "dimensions": ["customer"], "synonyms": ["turnover"]});
+    assert_eq!(shop.post("/api/admin/metrics", &metric).status, 201);
+    let notes = json!({"columns": [{"column_name": "amount", "description": "in EUR"}]});
+    shop.post("/api/admin/metadata/orders", &notes).ok();
+    let group = shop.add_group("sellers");
+    shop.grant(&group, "read", "table", "orders");
+    for review in ["mandate", "approve"] {
+        let item = json!({"title": review, "content": "Net is without tax", "category": "metrics"});
+        let item = shop.post("/api/memory", &item).ok();
+        let id = item["id"].as_str().unwrap();
+        shop.post(
+            &format!("/api/memory/admin/{review}?item_id={id}"),
+            &json!({}),
+        )
+        .ok();
+    }
+    shop
+}
+
+/// What is sent, and of which kind.
+fn sent(exchange: &Exchange) -> (Option<&'static str>, String) {
+    match (&exchange.body, &exchange.file) {
+        (Some(body), _) => (Some("application/json"), body.to_string()),
+        (None, Some(file)) => {
+            let head = "Content-Disposition: form-data; name=\"file\"; filename=\"s.jsonl\"";
+            let form = format!("--b\r\n{head}\r\n\r\n{file}\r\n--b--\r\n");
+            (Some("multipart/form-data; boundary=b"), form)
+        }
+        (None, None) => (None, String::new()),
+    }
+}
+
 fn heard(shape: &Value, answer: &Response) -> Result<(), String> {
     let begins = |magic: &[u8]| match answer.bytes.starts_with(magic) {
         true => Ok(()),
@@ -66,6 +109,10 @@ fn heard(shape: &Value, answer: &Response) -> Result<(), String> {
     };
     match shape.as_str() {
         Some("parquet") => begins(b"PAR1"),
+        Some("nothing") => match answer.bytes.is_empty() {
+            true => Ok(()),
+            false => Err("there is a body".to_owned()),
+        },
         Some("arrow") => begins(b"\xff\xff\xff\xff"),
         _ => {
             let said: Value = serde_json::from_slice(&answer.bytes).map_err(|e| e.to_string())?;
@@ -79,6 +126,13 @@ fn fits(shape: &Value, said: &Value, place: &str) -> Result<(), String> {
         (Value::String(words), said) => word(words, said)
             .then_some(())
             .ok_or_else(|| format!("`{place}` is {said} and not {words}")),
+        (Value::Array(shapes), Value::Array(items))
+            if items.is_empty() && shapes.first().is_some_and(Value::is_object) =>
+        {
+            Err(format!(
+                "`{place}` is empty, which says nothing of its items"
+            ))
+        }
         (Value::Array(shapes), Value::Array(items)) => shapes.first().map_or(Ok(()), |shape| {
             let mut items = items.iter().enumerate();
             items.try_for_each(|(at, item)| fits(shape, item, &format!("{place}/{at}")))

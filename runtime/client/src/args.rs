@@ -1,11 +1,18 @@
 //! The command line: what can be said to `da`, and where.
 
 mod admin;
+mod desk;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use admin::{AdminCommand, GrantCommand, GroupCommand};
+pub(crate) use admin::{
+    AdminCommand, BreakGlassCommand, Discovery, GrantCommand, GroupCommand, NewTable, PersonCommand,
+};
+pub(crate) use desk::{
+    AnalystCommand, AnalystSetup, Bootstrap, MetricsCommand, ServerCommand, SetupCommand,
+    SkillsCommand, SnapshotCommand,
+};
 
 /// Query a company's tables on your own machine.
 #[derive(Debug, Parser)]
@@ -23,7 +30,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Log in with a token from the server's page, which is opened, or with --email and a password
+    /// Log in through the browser, with a token, or with --email and a password
     Login(LoginArgs),
     /// Log in and out, and manage tokens
     #[command(subcommand)]
@@ -47,13 +54,35 @@ pub(crate) enum Command {
         #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
         n: u8,
     },
+    /// Look at a table: of the local database, or with --remote at the server's profile of it
+    Explore {
+        table: String,
+        /// The server's profile
+        #[arg(long)]
+        remote: bool,
+    },
     /// Keep a part of a table as a local snapshot
     Fetch(FetchArgs),
-    /// List and drop snapshots
+    /// List, renew and drop snapshots
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// How much of the disk the snapshots take
+    DiskInfo,
     /// Whether the server is well
-    Status,
+    Status {
+        /// What was synced here, without asking the server
+        #[arg(long)]
+        local: bool,
+    },
+    /// Find out why something does not work
+    Diagnose {
+        /// What you see, in words: known remedies are looked up
+        #[arg(long)]
+        symptom: Option<String>,
+        /// Only this check, such as api or token
+        #[arg(long)]
+        component: Option<String>,
+    },
     /// How the company computes its numbers
     #[command(subcommand)]
     Metrics(MetricsCommand),
@@ -63,11 +92,33 @@ pub(crate) enum Command {
     /// First steps
     #[command(subcommand)]
     Setup(SetupCommand),
+    /// A folder to work in, for an analyst and their agents
+    #[command(subcommand)]
+    Analyst(AnalystCommand),
+    /// Short guides, for people and their agents
+    #[command(subcommand)]
+    Skills(SkillsCommand),
+    /// What is done at the server's own machine
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// Print the completions of a shell
     Completions { shell: Shell },
+    /// Ask the server for its newest client
+    #[command(hide = true)]
+    UpdateCheck,
 }
 
-#[derive(Debug, Args)]
+impl Command {
+    /// One command has an option of its own for it.
+    pub(crate) fn server_url(&self) -> Option<String> {
+        match self {
+            Self::Analyst(AnalystCommand::Setup(asked)) => asked.server_url.clone(),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default, Args)]
 pub(crate) struct LoginArgs {
     /// Ask for this account's password
     #[arg(long)]
@@ -78,6 +129,12 @@ pub(crate) struct LoginArgs {
     /// A personal access token
     #[arg(long, conflicts_with = "email")]
     pub(crate) token: Option<String>,
+    /// Paste a token, where no browser of this machine is at hand
+    #[arg(long, conflicts_with_all = ["email", "token"])]
+    pub(crate) paste: bool,
+    /// Through the browser, also where nobody sits at the terminal
+    #[arg(long, conflicts_with_all = ["email", "token", "paste"])]
+    pub(crate) browser: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,15 +188,31 @@ pub(crate) struct SyncArgs {
     /// Only this table
     #[arg(long)]
     pub(crate) table: Option<String>,
+    /// Only send your sessions and CLAUDE.local.md to the server
+    #[arg(long, conflicts_with_all = ["table", "docs_only"])]
+    pub(crate) upload_only: bool,
     /// Only the rules
     #[arg(long)]
     pub(crate) docs_only: bool,
-    /// Only say what would be downloaded
+    /// Only say what would be downloaded, or sent
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// How many files at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) connections: u8,
+}
+
+impl SyncArgs {
+    /// All tables.
+    pub(crate) fn everything() -> Self {
+        Self {
+            table: None,
+            upload_only: false,
+            docs_only: false,
+            dry_run: false,
+            connections: 4,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -191,33 +264,7 @@ pub(crate) struct FetchArgs {
     /// Replace a snapshot of this name
     #[arg(long)]
     pub(crate) force: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SnapshotCommand {
-    /// List snapshots
-    List,
-    /// Delete a snapshot
-    Drop { name: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum MetricsCommand {
-    /// List metrics
-    List {
-        #[arg(long)]
-        category: Option<String>,
-    },
-    /// Show a metric and its SQL
-    Show { id: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SetupCommand {
-    /// Save the server's address (--server)
-    Init,
-    /// Whether the server answers
-    TestConnection,
-    /// Start a sync of all sources on the server
-    FirstSync,
+    /// Do not ask before an expensive scan
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }

@@ -41,6 +41,22 @@ impl Config {
         server.trim_end_matches('/').to_owned()
     }
 
+    /// Whether a server was ever named.
+    pub(crate) fn has_server(&self) -> bool {
+        let named = self.server.is_some() || variable("DA_SERVER").is_some();
+        named || self.saved_server().is_some()
+    }
+
+    /// What was kept under this name.
+    pub(crate) fn cached(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(name)).ok()
+    }
+
+    /// Keeps what can be found out again.
+    pub(crate) fn cache(&self, name: &str, text: &str) -> Result<(), Error> {
+        self.write(&self.folder.join(name), text)
+    }
+
     fn saved_server(&self) -> Option<String> {
         let text = fs::read_to_string(self.folder.join("config.yaml")).ok()?;
         let server = text.lines().find_map(|line| line.strip_prefix("server:"))?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use md5::{Digest, Md5};
 use serde_json::Value;
+use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -29,11 +31,21 @@ impl Api {
         Self::with(config.server(), config.token())
     }
 
+    /// Nobody in particular, who waits no longer than this for an answer.
+    pub(crate) fn patient(server: String, patience: Duration) -> Self {
+        Self::within(server, None, Some(patience))
+    }
+
     pub(crate) fn with(server: String, token: Option<String>) -> Self {
+        Self::within(server, token, None)
+    }
+
+    fn within(server: String, token: Option<String>, patience: Option<Duration>) -> Self {
         let builder = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_global(patience)
             .timeout_connect(Some(Duration::from_secs(15)))
             .timeout_recv_response(Some(Duration::from_secs(600)));
         let builder = if server.starts_with("https:") {
@@ -67,7 +79,12 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
-        let mut answer = self.open(method, path, body, &[])?;
+        let answer = self.open(method, path, body, &[])?;
+        self.json(answer, path)
+    }
+
+    /// An answer as JSON; null when it is empty.
+    pub(crate) fn json(&self, mut answer: Response<Body>, path: &str) -> Result<Value, Error> {
         let text = answer
             .body_mut()
             .with_config()
@@ -85,6 +102,21 @@ impl Api {
         })
     }
 
+    /// Sends a file as the field `file` of a form.
+    pub(crate) fn send_file(&self, path: &str, name: &str, bytes: &[u8]) -> Result<Value, Error> {
+        let form = form(name, bytes);
+        let kind = format!("multipart/form-data; boundary={}", form.boundary);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{path}", self.server))
+            .header("content-type", kind);
+        let request = self.signed(request).body(form.body);
+        let sent = request
+            .map_err(ureq::Error::from)
+            .and_then(|request| self.agent.run(request));
+        self.json(self.judged(sent, format!("POST {path}"))?, path)
+    }
+
     /// An answer whose body is still to be read. Any status but 2xx is an error.
     pub(crate) fn open(
         &self,
@@ -97,9 +129,7 @@ impl Api {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server));
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
+        request = self.signed(request);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -114,6 +144,22 @@ impl Api {
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.agent.run(request)),
         };
+        self.judged(sent, what)
+    }
+
+    fn signed(&self, request: Builder) -> Builder {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// Any status but 2xx is an error.
+    fn judged(
+        &self,
+        sent: Result<Response<Body>, ureq::Error>,
+        what: String,
+    ) -> Result<Response<Body>, Error> {
         let mut answer = sent.map_err(|error| self.unreachable(&error))?;
         let status = answer.status().as_u16();
         if (200..300).contains(&status) {
@@ -137,6 +183,30 @@ impl Api {
             reason: error.to_string(),
         }
     }
+}
+
+struct Form {
+    boundary: String,
+    body: Vec<u8>,
+}
+
+/// A form of one file. Its boundary is the digest of what it holds, which does not occur therein.
+fn form(name: &str, bytes: &[u8]) -> Form {
+    let boundary = format!("da-{}", hex::encode(Md5::digest(bytes)));
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_control() || "\"\\".contains(c) {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    let mut body = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n").into_bytes();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    Form { boundary, body }
 }
 
 /// The machine's own roots, so that a company's authority counts too.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use duckdb::{AccessMode, Config, Connection};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::workspace::{Workspace, make_parent};
@@ -43,7 +43,8 @@ pub(crate) fn write(workspace: &Workspace) -> Result<Connection, Error> {
     Ok(Connection::open(path)?)
 }
 
-fn quoted(name: &str) -> String {
+/// A name as SQL takes it, whatever it holds.
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -109,6 +110,28 @@ pub(crate) fn show(connection: &Connection, name: &str, file: &Path) -> Result<(
 /// Hides a snapshot that is gone.
 pub(crate) fn hide(connection: &Connection, name: &str) -> Result<(), Error> {
     Ok(connection.execute_batch(&format!("DROP VIEW IF EXISTS main.{}", quoted(name)))?)
+}
+
+/// What a table consists of.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) rows: i64,
+    /// `name`, `type`, `nullable`.
+    pub(crate) columns: Vec<Value>,
+}
+
+/// Counts a table's rows and names its columns.
+pub(crate) fn look(connection: &Connection, table: &str) -> Result<About, Error> {
+    let count = format!("SELECT count(*) FROM {}", quoted(table));
+    let rows = connection.query_row(&count, [], |row| row.get(0))?;
+    let mut statement = connection.prepare(&format!("DESCRIBE {}", quoted(table)))?;
+    let columns = statement.query_map([], |row| {
+        let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
+        let nullable = row.get::<_, Option<String>>(2)?.as_deref() != Some("NO");
+        Ok(json!({"name": name, "type": kind, "nullable": nullable}))
+    })?;
+    let columns = columns.collect::<Result<_, _>>()?;
+    Ok(About { rows, columns })
 }
 
 /// The rows of a query. `typed` keeps numbers, lists and structs as JSON; else all is text.

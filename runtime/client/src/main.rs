@@ -9,6 +9,7 @@ mod local;
 mod output;
 mod snapshots;
 mod sync;
+mod update;
 mod workspace;
 
 use std::process::ExitCode;

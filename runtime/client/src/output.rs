@@ -1,6 +1,6 @@
 //! What is written where: results to stdout, all that is said beside them to stderr.
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -19,6 +19,50 @@ pub(crate) fn note(text: &str) {
 /// A whole result as JSON.
 pub(crate) fn json(value: &Value) {
     line(&format!("{value:#}"));
+}
+
+/// JSON where it was asked for, else a line.
+pub(crate) fn done(answer: &Value, text: &str, as_json: bool) {
+    if as_json {
+        json(answer);
+    } else {
+        line(text);
+    }
+}
+
+/// Whether a person at a terminal says yes; nobody there is a no.
+pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(false);
+    }
+    note(question);
+    let mut answer = String::new();
+    let read = stdin.lock().read_line(&mut answer);
+    read.map_err(|source| Error::Io {
+        what: "cannot read stdin".into(),
+        source,
+    })?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+/// Bytes in the largest unit that leaves a number before it.
+pub(crate) fn bytes(count: u64) -> String {
+    let units = [
+        (1_u64 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
+    let fits = units.into_iter().find(|(unit, _)| count >= *unit);
+    fits.map_or_else(
+        || format!("{count} B"),
+        |(unit, name)| {
+            // Tenths, without a detour over a rounded number.
+            let tenths = count / (unit / 10).max(1);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        },
+    )
 }
 
 /// A value as a person reads it, without anything that would steer a terminal.

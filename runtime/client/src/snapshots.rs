@@ -1,5 +1,7 @@
 //! Snapshots: a part of a table as it was when it was fetched. They stay until they are dropped.
 
+mod upkeep;
+
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,12 @@ use crate::error::{Error, io};
 use crate::http::Api;
 use crate::workspace::{Workspace, make_parent, replace};
 use crate::{local, output, sync};
+
+pub(crate) use upkeep::disk_info;
+
+/// What a scan may cost before it is asked about: bytes that a remote engine reads, and dollars.
+const MOST_BYTES: u64 = 10 << 30;
+const MOST_DOLLARS: f64 = 1.0;
 
 fn exit(status: u16) -> u8 {
     match status {
@@ -71,12 +79,13 @@ pub(crate) fn fetch(api: &Api, args: &FetchArgs, as_json: bool) -> Result<(), Er
     if args.estimate {
         return Ok(());
     }
+    agree(&estimate, args.yes)?;
     let workspace = Workspace::open()?;
     let _lock = workspace.lock()?;
     let database = local::write(&workspace)?;
     let [file, meta] = files(&workspace, name);
     available(&database, &file, name, args.force)?;
-    let rows = receive(api, &request, &file)?;
+    let rows = receive(api, &request, &file, exit)?;
     replace(
         &meta,
         format!("{:#}\n", describe(name, &request, &estimate, rows, &file)?).as_bytes(),
@@ -88,6 +97,25 @@ pub(crate) fn fetch(api: &Api, args: &FetchArgs, as_json: bool) -> Result<(), Er
         output::line(&format!("Fetched {rows} rows -> {name}"));
     }
     Ok(())
+}
+
+/// Asks before a scan that costs much. Where nobody can answer, `--yes` has to say so.
+fn agree(estimate: &Value, yes: bool) -> Result<(), Error> {
+    let bytes = estimate["estimated_scan_bytes"].as_u64().unwrap_or(0);
+    let dollars = estimate["bq_cost_estimate_usd"].as_f64().unwrap_or(0.0);
+    if yes || (bytes <= MOST_BYTES && dollars <= MOST_DOLLARS) {
+        return Ok(());
+    }
+    let cost = format!(
+        "this reads {} for about {dollars} USD",
+        output::bytes(bytes)
+    );
+    if output::confirm(&format!("{cost}. Go on? [y/N] "))? {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "{cost}; nothing was fetched. Narrow it with --select and --where, or say --yes."
+    )))
 }
 
 /// Nothing of the analyst's or of a sync's is replaced, and a snapshot only when that was said.
@@ -111,7 +139,7 @@ fn available(
 }
 
 /// The result of a scan as a parquet file, which takes its place when it is whole.
-fn receive(api: &Api, request: &Value, file: &Path) -> Result<usize, Error> {
+fn receive(api: &Api, request: &Value, file: &Path, exit: fn(u16) -> u8) -> Result<usize, Error> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Error::Said(format!("the scan's result cannot be read: {error}"))
     };
@@ -157,11 +185,10 @@ fn describe(
 }
 
 /// Runs `da snapshot …`.
-pub(crate) fn run(command: &SnapshotCommand, as_json: bool) -> Result<(), Error> {
-    let workspace = Workspace::open()?;
+pub(crate) fn run(api: &Api, command: &SnapshotCommand, as_json: bool) -> Result<(), Error> {
     match command {
         SnapshotCommand::List => {
-            let snapshots = list(&workspace);
+            let snapshots = list(&Workspace::open()?);
             if as_json {
                 output::json(&Value::Array(snapshots));
             } else if snapshots.is_empty() {
@@ -179,7 +206,24 @@ pub(crate) fn run(command: &SnapshotCommand, as_json: bool) -> Result<(), Error>
             }
             Ok(())
         }
-        SnapshotCommand::Drop { name } => remove(&workspace, name),
+        SnapshotCommand::Refresh { name, filter } => {
+            upkeep::refresh(api, name, filter.as_deref(), as_json)
+        }
+        SnapshotCommand::Drop { name } => remove(name, as_json),
+        SnapshotCommand::Prune {
+            older_than,
+            larger_than,
+            all,
+            dry_run,
+        } => {
+            let asked = upkeep::Prune {
+                older_than: older_than.as_deref(),
+                larger_than: larger_than.as_deref(),
+                all: *all,
+                dry_run: *dry_run,
+            };
+            upkeep::prune(&asked, as_json)
+        }
     }
 }
 
@@ -199,19 +243,47 @@ fn list(workspace: &Workspace) -> Vec<Value> {
         .collect()
 }
 
-fn remove(workspace: &Workspace, name: &str) -> Result<(), Error> {
+/// What is remembered of a snapshot.
+fn known(workspace: &Workspace, name: &str) -> Result<Value, Error> {
     checked(name)?;
-    let [file, meta] = files(workspace, name);
-    if !meta.exists() {
-        return Err(usage(format!(
+    let [_, meta] = files(workspace, name);
+    let text = fs::read(&meta).map_err(|_| {
+        usage(format!(
             "there is no snapshot `{name}`. `da snapshot list` shows all."
-        )));
-    }
+        ))
+    })?;
+    serde_json::from_slice(&text).map_err(|error| {
+        usage(format!(
+            "{} cannot be read: {error}. Fetch the snapshot anew with --force.",
+            meta.display()
+        ))
+    })
+}
+
+fn remove(name: &str, as_json: bool) -> Result<(), Error> {
+    let workspace = Workspace::open()?;
     let _lock = workspace.lock()?;
-    local::hide(&local::write(workspace)?, name)?;
-    for path in [&file, &meta] {
-        fs::remove_file(path).map_err(io("cannot delete", path))?;
+    known(&workspace, name)?;
+    erase(&workspace, name)?;
+    if as_json {
+        output::json(&json!({"dropped": name}));
+    } else {
+        output::note(&format!("Dropped {name}"));
     }
-    output::note(&format!("Dropped {name}"));
+    Ok(())
+}
+
+/// Takes a snapshot's view and files away.
+fn erase(workspace: &Workspace, name: &str) -> Result<(), Error> {
+    checked(name)?;
+    local::hide(&local::write(workspace)?, name)?;
+    for path in files(workspace, name) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io("cannot delete", &path)(error));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }

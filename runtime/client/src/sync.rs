@@ -2,6 +2,8 @@
 
 mod download;
 mod rules;
+mod state;
+mod upload;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -9,47 +11,27 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::SyncArgs;
 use crate::error::{Error, io};
 use crate::http::Api;
-use crate::workspace::{Workspace, is_safe, replace};
+use crate::workspace::{Workspace, is_safe};
 use crate::{local, output};
 
 pub(crate) use download::digest;
-
-/// A table as the manifest names it, and as it was last received.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Entry {
-    #[serde(default)]
-    hash: String,
-    #[serde(default)]
-    rows: Option<u64>,
-    #[serde(default)]
-    size_bytes: Option<u64>,
-    #[serde(default, skip_serializing)]
-    query_mode: Option<String>,
-}
-
-/// What this folder holds, and of which server.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
-    server: String,
-    tables: BTreeMap<String, Entry>,
-    #[serde(default)]
-    last_sync: String,
-}
+use state::Entry;
+pub(crate) use state::State;
 
 /// What one run did.
 #[derive(Debug, Default, Serialize)]
-struct Report {
-    downloaded: Vec<String>,
+pub(crate) struct Report {
+    pub(crate) downloaded: Vec<String>,
     skipped: Vec<String>,
     skipped_remote: Vec<String>,
     pruned: Vec<String>,
-    errors: Vec<Value>,
+    pub(crate) errors: Vec<Value>,
 }
 
 impl Report {
@@ -62,12 +44,61 @@ impl Report {
 /// Runs `da sync`.
 pub(crate) fn run(api: &Api, args: &SyncArgs, as_json: bool) -> Result<(), Error> {
     let workspace = Workspace::open()?;
+    if args.upload_only {
+        return upload::run(api, &workspace, args.dry_run, as_json);
+    }
+    if args.dry_run {
+        return rehearse(api, &workspace, args, as_json);
+    }
+    let report = bring(api, &workspace, args)?;
+    tell(&report, as_json);
+    finish(&report)
+}
+
+/// Says what would be downloaded.
+fn rehearse(api: &Api, workspace: &Workspace, args: &SyncArgs, as_json: bool) -> Result<(), Error> {
+    let tables = manifest(api, args)?;
+    let state = State::read(workspace, &api.server)?;
+    let mut report = Report::default();
+    let wanted = wanted(workspace, args, &tables, &state, &mut report);
+    dry_run(&tables, &wanted, &report, as_json);
+    finish(&report)
+}
+
+/// Makes the folder what the manifest says.
+pub(crate) fn bring(api: &Api, workspace: &Workspace, args: &SyncArgs) -> Result<Report, Error> {
+    let tables = manifest(api, args)?;
+    let mut state = State::read(workspace, &api.server)?;
+    let mut report = Report::default();
+    let wanted = wanted(workspace, args, &tables, &state, &mut report);
+    let _lock = workspace.lock()?;
+    fetch_all(
+        api,
+        workspace,
+        args.connections,
+        &wanted,
+        &mut state,
+        &mut report,
+    );
+    if args.table.is_none() && !args.docs_only {
+        prune(workspace, &tables, &mut state, &mut report);
+    }
+    state.last_sync = jiff::Timestamp::now().to_string();
+    state.write(workspace)?;
+    show(workspace, &state, &mut report);
+    if let Err(error) = rules::write(api, workspace) {
+        output::note(&format!(
+            "Corporate memory bundle unavailable (skipping): {error}"
+        ));
+    }
+    Ok(report)
+}
+
+/// The server's tables; among them the one that was asked for.
+fn manifest(api: &Api, args: &SyncArgs) -> Result<BTreeMap<String, Entry>, Error> {
     let manifest = api.get("/api/sync/manifest")?;
-    let tables = manifest
-        .get("tables")
-        .filter(|tables| tables.is_object())
-        .cloned();
-    let tables = tables.ok_or_else(|| {
+    let tables = manifest.get("tables").filter(|tables| tables.is_object());
+    let tables = tables.cloned().ok_or_else(|| {
         Error::Said(format!(
             "{} sent a manifest without tables; nothing was changed",
             api.server
@@ -79,44 +110,13 @@ pub(crate) fn run(api: &Api, args: &SyncArgs, as_json: bool) -> Result<(), Error
             api.server
         ))
     })?;
-    if let Some(table) = args
-        .table
-        .as_ref()
-        .filter(|table| !tables.contains_key(*table))
-    {
+    let missing = args.table.as_ref().filter(|t| !tables.contains_key(*t));
+    if let Some(table) = missing {
         return Err(Error::Said(format!(
             "the server has no table `{table}` for you. `da catalog` lists what there is."
         )));
     }
-    let mut state = State::read(&workspace, &api.server)?;
-    let mut report = Report::default();
-    let wanted = wanted(&workspace, args, &tables, &state, &mut report);
-    if args.dry_run {
-        dry_run(&tables, &wanted, &report, as_json);
-        return finish(&report);
-    }
-    let _lock = workspace.lock()?;
-    fetch_all(
-        api,
-        &workspace,
-        args.connections,
-        &wanted,
-        &mut state,
-        &mut report,
-    );
-    if args.table.is_none() && !args.docs_only {
-        prune(&workspace, &tables, &mut state, &mut report);
-    }
-    state.last_sync = jiff::Timestamp::now().to_string();
-    state.write(&workspace)?;
-    show(&workspace, &state, &mut report);
-    if let Err(error) = rules::write(api, &workspace) {
-        output::note(&format!(
-            "Corporate memory bundle unavailable (skipping): {error}"
-        ));
-    }
-    tell(&report, as_json);
-    finish(&report)
+    Ok(tables)
 }
 
 /// What must be downloaded; all else is sorted into the report.
@@ -323,40 +323,5 @@ fn finish(report: &Report) -> Result<(), Error> {
         n => Err(Error::Said(format!(
             "{n} tables failed; the rest is in place. Run `da sync` again to go on."
         ))),
-    }
-}
-
-impl State {
-    /// Of this server: tables of two servers in one folder would take each other's place.
-    fn read(workspace: &Workspace, server: &str) -> Result<Self, Error> {
-        let path = workspace.state();
-        let Ok(text) = fs::read_to_string(&path) else {
-            return Ok(Self {
-                server: server.to_owned(),
-                ..Self::default()
-            });
-        };
-        let state: Self = serde_json::from_str(&text).map_err(|error| {
-            Error::Said(format!(
-                "{} cannot be read: {error}. Delete it; the next sync downloads all anew.",
-                path.display()
-            ))
-        })?;
-        if state.server != server {
-            let text = format!(
-                "this folder holds tables of {}, not of {server}. Use another folder (DA_LOCAL_DIR), or delete {}",
-                state.server,
-                workspace.root.join("server").display()
-            );
-            return Err(Error::Said(text));
-        }
-        Ok(state)
-    }
-
-    fn write(&self, workspace: &Workspace) -> Result<(), Error> {
-        replace(
-            &workspace.state(),
-            format!("{:#}\n", json!(self)).as_bytes(),
-        )
     }
 }

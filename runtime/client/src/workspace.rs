@@ -14,10 +14,18 @@ pub(crate) struct Workspace {
 impl Workspace {
     pub(crate) fn open() -> Result<Self, Error> {
         let root = std::env::var_os("DA_LOCAL_DIR").filter(|root| !root.is_empty());
-        let root = root.map_or_else(|| PathBuf::from("."), PathBuf::from);
-        fs::create_dir_all(&root).map_err(io("cannot create", &root))?;
+        Self::at(&root.map_or_else(|| PathBuf::from("."), PathBuf::from))
+    }
+
+    /// This folder where one is named, else the usual one.
+    pub(crate) fn named(folder: Option<&Path>) -> Result<Self, Error> {
+        folder.map_or_else(Self::open, Self::at)
+    }
+
+    fn at(root: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(io("cannot create", root))?;
         // Views name their files in full, so that queries work from everywhere.
-        let root = root.canonicalize().map_err(io("cannot open", &root))?;
+        let root = root.canonicalize().map_err(io("cannot open", root))?;
         Ok(Self { root })
     }
 
@@ -43,6 +51,20 @@ impl Workspace {
 
     pub(crate) fn rules(&self) -> PathBuf {
         self.root.join(".claude/rules")
+    }
+
+    /// What the analyst's agents recorded of their work.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.root.join("user/sessions")
+    }
+
+    pub(crate) fn local_md(&self) -> PathBuf {
+        self.root.join(".claude/CLAUDE.local.md")
+    }
+
+    /// What was sent to the server.
+    pub(crate) fn sent(&self) -> PathBuf {
+        self.root.join("server/uploads.json")
     }
 
     /// Held until it is dropped; another `da` that changes this folder is told to wait.

@@ -5,14 +5,21 @@
     reason = "test code: what goes wrong shall stop it at once"
 )]
 
+#[path = "da/admin.rs"]
+mod admin;
+#[path = "da/desk.rs"]
+mod desk;
 #[path = "da/server.rs"]
 mod server;
+#[path = "da/snapshots.rs"]
+mod snapshots;
+#[path = "da/update.rs"]
+mod update;
+#[path = "da/upload.rs"]
+mod upload;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
-use arrow_ipc::writer::StreamWriter;
 use duckdb::Connection;
 use serde_json::{Value, json};
 
@@ -109,46 +116,6 @@ fn a_dry_run_writes_nothing_and_takes_its_options_anywhere() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["would_download"][0]["table"], "orders");
     assert!(!server.path("work/server").exists());
-}
-
-/// What a scan answers: one column of two numbers.
-fn stream() -> Vec<u8> {
-    let array: ArrayRef = Arc::new(Int64Array::from(vec![4, 5]));
-    let batch = RecordBatch::try_from_iter([("n", array)]).unwrap();
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
-    writer.write(&batch).unwrap();
-    writer.into_inner().unwrap()
-}
-
-#[test]
-fn a_snapshot_outlives_a_sync_and_is_replaced_only_when_told() {
-    let server = Server::start();
-    server.table("orders", 7);
-    server
-        .shelf
-        .lock()
-        .unwrap()
-        .pages
-        .insert("/api/v2/scan".into(), stream());
-    let fetch = [
-        "fetch", "orders", "--where", "n > 3", "--as", "big", "--json",
-    ];
-    let output = server.da(&fetch);
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["rows"], 2, "{output:?}");
-    server.sync(true);
-    assert_eq!(
-        server.rows("SELECT sum(n)::INT AS s FROM big"),
-        json!([{"s": 9}])
-    );
-    assert_eq!(server.da(&fetch).status.code(), Some(6));
-    assert_eq!(
-        server.da(&["fetch", "orders"]).status.code(),
-        Some(6),
-        "the name of a synced table"
-    );
-    assert!(server.da(&["snapshot", "drop", "big"]).status.success());
-    assert_eq!(server.da(&["snapshot", "list"]).stdout, b"(no snapshots)\n");
 }
 
 #[test]

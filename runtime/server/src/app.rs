@@ -13,11 +13,13 @@ use crate::api::health::Checkup;
 use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::TokenKeys;
+use crate::clients::Clients;
 use crate::comparisons::Comparisons;
 use crate::components::ComponentStore;
 use crate::config::Config;
 use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
+use crate::handover::Handover;
 use crate::hooks::{self, Paces};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
@@ -25,6 +27,7 @@ use crate::recordings;
 use crate::scans::Scans;
 use crate::signin::SignIn;
 use crate::streams::Streams;
+use crate::uploads::Uploads;
 use crate::web::Pages;
 
 /// Everything that handlers work with.
@@ -54,12 +57,18 @@ pub(crate) struct App {
     pub(crate) signin: SignIn,
     /// Providers of identities, and the sign-ins that have begun there.
     pub(crate) oidc: Oidc,
+    /// Programs that wait to be let in.
+    pub(crate) handover: Handover,
     /// How people reach the server, once that is known.
     pub(crate) url: OnceLock<String>,
     /// Answers that are on their way.
     pub(crate) streams: Streams,
     /// What each user scans.
     pub(crate) scans: Arc<Scans>,
+    /// What people send.
+    pub(crate) uploads: Arc<Uploads>,
+    /// The client that they fetch.
+    pub(crate) clients: Clients,
     /// What each route demands.
     pub(crate) rules: Rules,
     /// Templates and what is rendered once.

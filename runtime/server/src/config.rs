@@ -8,6 +8,7 @@
 mod alerts;
 mod auth;
 mod check;
+mod clients;
 mod engine;
 mod environment;
 mod formats;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use alerts::Alerts;
 pub(crate) use auth::{Auth, Bootstrap};
+pub(crate) use clients::{Clients, Uploads};
 pub(crate) use engine::{Audit, CredentialsKey, Egress, Log, LogFormat, Queries, Runs, Storage};
 pub(crate) use http::Http;
 pub(crate) use mail::{Mail, SmtpTls};
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) queries: Queries,
     pub(crate) scans: Scans,
     pub(crate) downloads: Downloads,
+    pub(crate) uploads: Uploads,
+    pub(crate) clients: Clients,
     pub(crate) remote: Remote,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
@@ -107,6 +111,8 @@ impl Default for Config {
             remote: Remote::default(),
             scans: Scans::default(),
             downloads: Downloads::default(),
+            uploads: Uploads::default(),
+            clients: Clients::default(),
             credentials: CredentialsKey::default(),
             audit: Audit::default(),
             log: Log::default(),

@@ -21,7 +21,8 @@ use crate::auth::by::Caller;
 use crate::auth::cookie;
 use crate::config::{Config, GoogleGroups as GroupsConfig, OidcProvider};
 use crate::error::{ApiError, ApiResult, chain};
-use flows::{Flows, LIFETIME};
+pub(crate) use flows::Flows;
+use flows::LIFETIME;
 
 /// What is asked for beside `openid`.
 const SCOPES: [&str; 2] = ["email", "profile"];

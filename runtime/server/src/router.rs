@@ -1,5 +1,6 @@
 //! The whole URL map, and what stands around it.
 
+mod clients;
 mod desk;
 mod hooks;
 mod results;
@@ -226,6 +227,7 @@ pub(crate) fn api(
         .merge(slow_routes(http.max_upload_bytes()))
         .merge(results::routes(MAX_JSON).layer(timeout))
         .merge(results::files())
+        .merge(clients::routes())
         .merge(hooks::deliveries(webhooks.max_body_bytes).layer(timeout))
         .split_for_parts();
     if let Some(components) = document.components.as_mut() {
@@ -365,7 +367,7 @@ mod tests {
                 }
             }
         }
-        open.retain(|path| !path.starts_with("/auth/"));
+        open.retain(|path| !path.starts_with("/auth/") && !path.starts_with("/cli/"));
         open.sort();
         // A webhook's sender proves itself by its signature.
         let hook = "/api/hooks/{source}";

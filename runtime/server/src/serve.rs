@@ -30,6 +30,7 @@ use crate::auth::Directory;
 use crate::auth::rules::Rules;
 use crate::auth::token::{TokenKeys, token_key_file};
 use crate::cli::output::{CliError, CliResult, say};
+use crate::clients::Clients;
 use crate::comparisons::{self, Comparisons};
 use crate::components::ComponentStore;
 use crate::config::{Alerts, Config};
@@ -44,6 +45,7 @@ use crate::recordings::Recorded;
 use crate::router;
 use crate::signin::SignIn;
 use crate::streams::Streams;
+use crate::uploads::Uploads;
 use crate::web::Pages;
 
 /// Serves until the process is asked to end. Errors are for whoever started it.
@@ -111,19 +113,20 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     let receiving = config.webhooks.receiving(warehouse.paths.root(), idle);
     let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
     let (api, document) = router::api(&config.http, &config.webhooks);
-    let pages = Pages::new(&document).map_err(|error| CliError::advised(&error))?;
     let signin = open_signin(&config, handle)?;
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
-    let directory = Directory::new(warehouse.state.clone());
     let app = AppState(Arc::new(App {
         receiving,
         paces: Paces::new(config.webhooks.deliveries_per_minute),
         streams: Streams::new(config.queries.streams_at_once),
         scans: Default::default(),
+        uploads: Uploads::new(warehouse.paths.root(), config.uploads.clone()),
+        clients: Clients::new(config.clients.path.as_deref()),
         config,
-        directory,
+        directory: Directory::new(warehouse.state.clone()),
         signin,
         oidc,
+        handover: Default::default(),
         url: OnceLock::new(),
         rules: Rules::new(),
         warehouse,
@@ -132,7 +135,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         comparisons: Comparisons::new(broker),
         credentials,
         tokens,
-        pages,
+        pages: Pages::new(&document).map_err(|error| CliError::advised(&error))?,
         metrics,
         health: Default::default(),
     }));

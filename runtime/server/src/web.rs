@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 mod docs;
+mod handover;
 mod pages;
 pub(crate) mod signin;
 
@@ -23,7 +24,7 @@ use crate::error::{ApiError, ApiResult};
 pub(crate) use pages::{claim_by_form, index, setup};
 
 /// All templates, by the name under which they include each other.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     (
         "base.html",
         include_str!("../../../web/templates/base.html"),
@@ -51,6 +52,10 @@ const TEMPLATES: [(&str, &str); 8] = [
     (
         "account.html",
         include_str!("../../../web/templates/account.html"),
+    ),
+    (
+        "handover.html",
+        include_str!("../../../web/templates/handover.html"),
     ),
     (
         "docs.html",
@@ -127,6 +132,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/setup", get(setup).post(claim_by_form))
         .route("/login", get(signin::login))
         .route("/logout", post(signin::logout))
+        .route("/cli/login", get(handover::ask).post(handover::allow))
         .route("/account", get(account::show))
         .route("/account/password", post(account::change_password))
         .route("/account/sessions/end", post(account::end_session))

@@ -1,7 +1,8 @@
 //! Who asks: logging in, and personal access tokens.
 
+mod browser;
+
 use std::io::{BufRead, IsTerminal};
-use std::process::{Command, Stdio};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
@@ -37,30 +38,17 @@ pub(super) fn run(
     }
 }
 
-/// By password where an e-mail address is given, else by a token.
+/// By password where an e-mail address is given, by a token where there is one, else through the browser.
 pub(super) fn login(config: &Config, api: &Api, args: &LoginArgs) -> Result<(), Error> {
-    let Some(email) = &args.email else {
-        let token = match &args.token {
-            Some(token) => token.clone(),
-            None => paste(api)?,
-        };
-        return import(config, &token, None, None, false);
+    let answer = match (&args.email, &args.token) {
+        (Some(email), _) => by_password(api, email, args.password.as_deref())?,
+        (None, Some(token)) => return import(config, token, None, None, false),
+        // What is piped into a login is a token.
+        (None, None) if args.paste || !(args.browser || std::io::stdin().is_terminal()) => {
+            return import(config, &paste(api)?, None, None, false);
+        }
+        (None, None) => browser::login(api)?,
     };
-    let password = match &args.password {
-        Some(password) => password.clone(),
-        None => ask("Password: ")?,
-    };
-    let answer = api.post(
-        "/auth/token",
-        &json!({"email": email, "password": password}),
-    );
-    let answer = answer.map_err(|error| match error {
-        Error::Api { detail, .. } if detail.contains("external authentication") => Error::Said(format!(
-            "{email} signs in through the company's provider: run `da login`, which opens {}/tokens, and paste a token.", api.server
-        )),
-        Error::Api { detail, .. } => Error::Said(format!("Login failed: {detail}")),
-        other => other,
-    })?;
     let said = |field: &str| answer[field].as_str().unwrap_or_default();
     config.save_server(&api.server)?;
     config.save_token(said("access_token"), said("email"), said("role"))?;
@@ -72,22 +60,42 @@ pub(super) fn login(config: &Config, api: &Api, args: &LoginArgs) -> Result<(), 
     Ok(())
 }
 
-/// The page where tokens are made, opened where there is a browser.
+fn by_password(api: &Api, email: &str, password: Option<&str>) -> Result<Value, Error> {
+    let password = password.map_or_else(|| ask("Password: "), |given| Ok(given.to_owned()))?;
+    let answer = api.post(
+        "/auth/token",
+        &json!({"email": email, "password": password}),
+    );
+    answer.map_err(|error| match error {
+        Error::Api { detail, .. } if detail.contains("external authentication") => Error::Said(format!(
+            "{email} signs in through the company's provider: run `da login` without --email, which opens the browser"
+        )),
+        Error::Api { detail, .. } => Error::Said(format!("Login failed: {detail}")),
+        other => other,
+    })
+}
+
 fn paste(api: &Api) -> Result<String, Error> {
-    let page = format!("{}/tokens", api.server);
-    output::note(&format!("Make a token at {page} and paste it here."));
-    let mut browser = Command::new("xdg-open");
-    browser
-        .arg(&page)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    browser.spawn().ok();
+    output::note(&format!(
+        "Log in with `da login` on a machine with a browser, and make a token there with `da auth token create --name NAME --raw`, or ask an admin of {} for one. Paste it here.",
+        api.server
+    ));
     ask("Token: ")
 }
 
+/// A new password, typed twice where a person types it.
+pub(super) fn ask_twice() -> Result<String, Error> {
+    let first = ask("New password: ")?;
+    if std::io::stdin().is_terminal() && ask("Again: ")? != first {
+        return Err(Error::Said(
+            "the two passwords differ; nothing was changed".into(),
+        ));
+    }
+    Ok(first)
+}
+
 /// A line that is not shown while it is typed.
-fn ask(prompt: &str) -> Result<String, Error> {
+pub(super) fn ask(prompt: &str) -> Result<String, Error> {
     let stdin = std::io::stdin();
     let shown = stdin
         .is_terminal()

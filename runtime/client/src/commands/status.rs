@@ -1,11 +1,11 @@
-//! Whether the server is well, and how the company computes its numbers.
+//! Whether the server is well, and what was synced here.
 
-use serde_json::Value;
+use serde_json::json;
 
-use crate::args::MetricsCommand;
 use crate::error::Error;
-use crate::http::{Api, part};
-use crate::output;
+use crate::http::Api;
+use crate::workspace::Workspace;
+use crate::{output, sync};
 
 /// Shows the server's health; the details need a login.
 pub(super) fn status(api: &Api, as_json: bool) -> Result<(), Error> {
@@ -42,41 +42,24 @@ pub(super) fn first_sync(api: &Api, as_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lists metrics or shows one.
-pub(super) fn metrics(api: &Api, command: &MetricsCommand, as_json: bool) -> Result<(), Error> {
-    match command {
-        MetricsCommand::List { category } => {
-            let query = category.as_ref().map(|c| format!("?category={}", part(c)));
-            let found = api.get(&format!("/api/metrics{}", query.unwrap_or_default()))?;
-            if as_json {
-                output::json(&found);
-                return Ok(());
-            }
-            let rows: Vec<Value> = found["metrics"].as_array().cloned().unwrap_or_default();
-            output::objects(
-                &rows,
-                &[("ID", "id"), ("NAME", "display_name"), ("UNIT", "unit")],
-            );
-        }
-        MetricsCommand::Show { id } => {
-            let path: Vec<String> = id.split('/').map(part).collect();
-            let found = api.get(&format!("/api/metrics/{}", path.join("/")));
-            let found = found.map_err(|error| match error {
-                Error::Api { status: 404, .. } => Error::Said(format!(
-                    "Metric not found: {id}. `da metrics list` shows all."
-                )),
-                other => other,
-            })?;
-            if as_json {
-                output::json(&found);
-                return Ok(());
-            }
-            for (name, value) in found.as_object().into_iter().flatten() {
-                if !value.is_null() {
-                    output::line(&format!("{name}: {}", output::plain(value)));
-                }
-            }
-        }
+/// Shows what this folder holds.
+pub(super) fn local(as_json: bool) -> Result<(), Error> {
+    let workspace = Workspace::open()?;
+    let held = sync::State::held(&workspace)?;
+    if as_json {
+        output::json(&json!(held));
+        return Ok(());
+    }
+    let Some(held) = held else {
+        output::line("Nothing was synced here. Run: da sync");
+        return Ok(());
+    };
+    output::line(&format!("Server:    {}", held.server));
+    output::line(&format!("Last sync: {}", held.last_sync));
+    output::line(&format!("Tables:    {}", held.tables.len()));
+    for (name, entry) in &held.tables {
+        let rows = entry.rows.map_or_else(|| "?".into(), |n| n.to_string());
+        output::line(&format!("  {name}: {rows} rows"));
     }
     Ok(())
 }

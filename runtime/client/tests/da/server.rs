@@ -20,10 +20,12 @@ pub(crate) struct Shelf {
     pub(crate) asked: Vec<String>,
     /// Answers to other paths.
     pub(crate) pages: BTreeMap<String, Vec<u8>>,
+    /// Paths that are answered with an error, and which.
+    pub(crate) errors: BTreeMap<String, u16>,
 }
 
 pub(crate) struct Server {
-    url: String,
+    pub(crate) url: String,
     pub(crate) shelf: Arc<Mutex<Shelf>>,
     folder: tempfile::TempDir,
 }
@@ -69,6 +71,16 @@ fn answer(mut stream: TcpStream, shelf: &Mutex<Shelf>) {
             String::new(),
         ),
     };
+    if let Some(status) = shelf.errors.get(&path) {
+        let body = r#"{"detail": "no"}"#;
+        write!(
+            stream,
+            "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        return;
+    }
     respond(
         &mut stream,
         &mut shelf,
@@ -161,7 +173,57 @@ impl Server {
             .insert(name.to_owned(), (bytes, hash));
     }
 
+    /// What the server answers to a path.
+    pub(crate) fn page(&self, path: &str, page: impl Into<Vec<u8>>) {
+        let mut shelf = self.shelf.lock().unwrap();
+        shelf.pages.insert(path.to_owned(), page.into());
+    }
+
+    /// The same in JSON.
+    pub(crate) fn says(&self, path: &str, page: &Value) {
+        self.page(path, page.to_string());
+    }
+
+    pub(crate) fn fails(&self, path: &str, status: u16) {
+        let mut shelf = self.shelf.lock().unwrap();
+        shelf.errors.insert(path.to_owned(), status);
+    }
+
+    /// What was asked, and is forgotten now.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shelf.lock().unwrap().asked)
+    }
+
+    /// A file in the analyst's folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path("work").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// What a command prints on stdout, which is JSON and nothing else.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str], succeeds: bool) -> Value {
+        let output = self.da(arguments);
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What a command that fails says, and its exit code.
+    #[track_caller]
+    pub(crate) fn refused(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.da(arguments);
+        assert!(!output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    }
+
     pub(crate) fn da(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.env("DA_NO_UPDATE_CHECK", "1").output().unwrap()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_da"));
         command
             .args(arguments)
@@ -170,7 +232,7 @@ impl Server {
         command
             .env("DA_LOCAL_DIR", self.path("work"))
             .env("DA_CONFIG_DIR", self.path("config"));
-        command.output().unwrap()
+        command
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {

@@ -1,6 +1,6 @@
 //! `/api/data`: tables as parquet files, as one or part by part.
 
-mod file;
+pub(crate) mod file;
 
 use std::sync::Arc;
 

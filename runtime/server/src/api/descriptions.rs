@@ -116,6 +116,53 @@ pub(crate) async fn put_column_notes(
     .await
 }
 
+/// What was written elsewhere.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Pushed {
+    /// `ok`.
+    status: &'static str,
+    pushed: usize,
+    /// Why nothing was.
+    message: &'static str,
+}
+
+/// Writes what is said about columns to where their table comes from.
+///
+/// The predecessor did so for Keboola. Here connectors read and never write, so there is nowhere to write to: the answer
+/// says so as the predecessor's client understands it.
+#[utoipa::path(post, path = "/api/admin/metadata/{table}/push", tag = "data",
+    params(("table" = String, Path, description = "The table")),
+    responses((status = 200, body = Pushed), (status = 400), (status = 404), (status = 409)))]
+pub(crate) async fn push_column_notes(
+    app: AppState,
+    Path(table): Path<TableName>,
+) -> ApiResult<Json<Pushed>> {
+    blocking(move || {
+        let registered = app.state().registered_tables()?;
+        let found = registered.iter().find(|known| known.id == table.as_str());
+        let found = found.ok_or_else(|| {
+            ApiError::not_found("table-not-found", format!("Table not found: {table}"))
+        })?;
+        let origin = found.source_type.as_deref().unwrap_or_default();
+        if origin != "keboola" {
+            let text = format!(
+                "Push is only supported for keboola tables (table source_type='{origin}')"
+            );
+            return Err(ApiError::bad_request("push-unsupported", text));
+        }
+        if !app.state().column_notes(table.as_str())?.is_empty() {
+            let text = "Connectors of this server read and never write: what is said about columns stays here";
+            return Err(ApiError::conflict("push-unsupported", text));
+        }
+        Ok(Json(Pushed {
+            status: "ok",
+            pushed: 0,
+            message: "No column metadata to push",
+        }))
+    })
+    .await
+}
+
 fn checked(note: NewColumnNote, now: Timestamp) -> ApiResult<ColumnNote> {
     let column = note.column_name.trim();
     if column.is_empty() || column.len() > MAX_NAME || column.chars().any(char::is_control) {

@@ -150,10 +150,15 @@ pub(crate) async fn create_token(
     .await
 }
 
+/// How long a token lives about which nobody said anything.
+pub(crate) fn usual_days(app: &App) -> i64 {
+    DEFAULT_DAYS.min(app.config.auth.token_max_days.into())
+}
+
 fn valid_days(app: &App, wanted: &Days) -> ApiResult<i64> {
     let most = i64::from(app.config.auth.token_max_days);
     match *wanted {
-        Days::Usual => Ok(DEFAULT_DAYS.min(most)),
+        Days::Usual => Ok(usual_days(app)),
         Days::Longest => Ok(most),
         Days::Exactly(days) if days < 1 => Err(ApiError::bad_request(
             "days-invalid",

@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 
 /// All of them, by the hash of what the browser holds.
 #[derive(Debug)]
-pub(super) struct Flows<T> {
+pub(crate) struct Flows<T> {
     kept: Mutex<HashMap<Digest, (Instant, T)>>,
 }
 
@@ -37,7 +37,7 @@ fn lives(began: Instant, now: Instant) -> bool {
 
 impl<T> Flows<T> {
     /// Keeps one; the answer is for the browser's cookie.
-    pub(super) fn keep(&self, flow: T, now: Instant) -> Result<String, std::io::Error> {
+    pub(crate) fn keep(&self, flow: T, now: Instant) -> Result<String, std::io::Error> {
         let id = link::new_secret()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST {
@@ -54,7 +54,7 @@ impl<T> Flows<T> {
     }
 
     /// Takes the one of this browser, which is gone then.
-    pub(super) fn take(&self, id: &str, now: Instant) -> Option<T> {
+    pub(crate) fn take(&self, id: &str, now: Instant) -> Option<T> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (began, flow) = kept.remove(&key(id))?;
         lives(began, now).then_some(flow)

@@ -4,7 +4,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    access_requests, descriptions, marketplaces, preferences, profiles, scripts, telegram,
+    access_requests, descriptions, handover, marketplaces, preferences, profiles, scripts,
+    telegram, uploads,
 };
 use crate::app::AppState;
 
@@ -30,6 +31,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
             descriptions::get_column_notes,
             descriptions::put_column_notes
         ))
+        .routes(routes!(descriptions::push_column_notes))
+        .routes(routes!(handover::exchange_code))
+        .routes(routes!(uploads::upload_notes))
         .routes(routes!(profiles::get_profile))
         .routes(routes!(profiles::refresh_profile))
         .routes(routes!(

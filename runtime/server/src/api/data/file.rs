@@ -23,7 +23,7 @@ const PIECE: u64 = 512 << 10;
 const AHEAD: usize = 2;
 
 /// An open file and the tag of its content.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     file: Arc<File>,
     size: u64,
     tag: String,
@@ -40,7 +40,7 @@ enum Part {
 
 impl Opened {
     /// Opens a file, whose md5 may be known. Blocks.
-    pub(super) fn open(path: &Path, md5: Option<&str>) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, md5: Option<&str>) -> io::Result<Self> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         // Another program wrote it: what it would be under the same name again has another time.
@@ -60,7 +60,7 @@ impl Opened {
     }
 
     /// The answer to a request with these headers.
-    pub(super) fn answer(self, asked: &HeaderMap) -> ApiResult<Response> {
+    pub(crate) fn answer(self, asked: &HeaderMap) -> ApiResult<Response> {
         if asked.contains_key(IF_MATCH) && !lists(asked, &IF_MATCH, &self.tag) {
             return Ok(StatusCode::PRECONDITION_FAILED.into_response());
         }
