@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+pub mod bigquery;
 mod body;
 mod compile;
 mod egress;

@@ -7,6 +7,7 @@ pub mod catalog;
 mod decode;
 pub mod extensions;
 pub mod extract;
+pub mod hybrid;
 mod open;
 pub mod orchestrator;
 pub mod paths;
