@@ -56,8 +56,12 @@ fn every_route_needs_a_token_but_the_public_ones() {
     insta::assert_snapshot!(public.into_iter().collect::<Vec<_>>().join("\n"), @r"
     GET /api/health
     GET /api/version
+    GET /cli/download
+    GET /cli/install.sh
+    GET /cli/latest
     POST /api/hooks/{source}
     POST /auth/bootstrap
+    POST /auth/cli/token
     POST /auth/email/send-link
     POST /auth/email/verify
     POST /auth/password/login

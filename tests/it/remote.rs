@@ -272,6 +272,41 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
 }
 
 #[test]
+fn a_part_of_a_table_elsewhere_can_be_granted() {
+    let database = Postgres::start(PASSWORD);
+    database.sql(
+        "shop",
+        PASSWORD,
+        "CREATE TABLE people AS SELECT n AS id, 'mail-' || n AS mail, CASE WHEN n < 3 THEN n::text ELSE 'canary' END AS code
+         FROM generate_series(1, 4) n",
+    );
+    let (app, _folder) = beside(&database);
+    let url = shop_at(&database);
+    extract(
+        &app,
+        "crm",
+        &[("db", "postgres", &url)],
+        &[("people", "db", "public.people")],
+    );
+    reason(&app, "people", "");
+    let analyst = app.newcomer("ann@example.com");
+    let group = app.add_group("analysts");
+    app.join(&group, "ann@example.com");
+    app.grant_part(&group, "people", "id < 3", &json!({"mail": "null"}));
+    let rows = |sql: &str| analyst.query(sql).ok()["rows"].take();
+    let computed = "SELECT count(*), sum(CAST(code AS INTEGER)), count(mail) FROM people WHERE CAST(code AS INTEGER) > 0";
+    assert_eq!(rows(computed), json!([[2, 3, 0]]));
+    let failed = analyst.query("SELECT CAST(code AS DATE) FROM people");
+    assert_eq!(failed.status, 400);
+    assert!(
+        failed.detail().contains("a value, which is not shown"),
+        "{}",
+        failed.detail()
+    );
+    assert_eq!(rows("SELECT max(id) FROM people"), json!([[2]]));
+}
+
+#[test]
 fn a_wrong_password_is_a_reason_without_the_password() {
     let database = Postgres::start("another-password");
     let (app, _folder) = beside(&database);

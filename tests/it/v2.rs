@@ -52,7 +52,8 @@ fn the_catalogue_the_schema_and_a_sample_are_as_old_clients_read_them() {
           "sql_flavor": "duckdb",
           "where_examples": [],
           "fetch_via": "already local — query directly via `da query`",
-          "rough_size_hint": null
+          "rough_size_hint": null,
+          "filtered": false
         }
       ],
       "server_time": null

@@ -2,5 +2,7 @@
 //! that came with it says, or an error that names the column.
 
 pub mod bigquery;
+pub mod landing;
 
 pub use bigquery::{BigQueryShape, ShapeError};
+pub use landing::{Caps, LandError, Landing};

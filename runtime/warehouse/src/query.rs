@@ -5,6 +5,7 @@
 //! tables, before anything is prepared. The generation that runs it has no other table, reads no
 //! other file, loads nothing, and cannot be reconfigured.
 
+mod error;
 mod export;
 mod gate;
 mod generation;
@@ -25,72 +26,23 @@ use domain::restriction::{Extent, Restriction};
 use domain::sql_ident::quote_ident;
 use duckdb::Connection;
 use serde_json::Value;
-use thiserror::Error;
 
 use crate::catalog::CatalogTable;
 use crate::extract::Pins;
+use crate::hybrid::Landing;
 use crate::orchestrator::Orchestrator;
 use crate::paths::Paths;
+use error::{is_of_values, untold};
 use export::Fault;
 use gate::Gate;
 use generation::{Generation, Generations, ViewMaker};
 use watch::{Stopped, Watch};
 
+pub use error::QueryError;
 pub use export::{Cut, Exported, Format};
 pub use predicate::Rejection;
 pub use restricted::Unfit;
 pub use scope::Scope;
-
-/// Why a query was not answered. The texts name neither files nor tables beyond the scope.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum QueryError {
-    /// It is not a query that is allowed.
-    #[error("the query is refused: {reason}")]
-    Refused {
-        /// Which part, and what is allowed.
-        reason: String,
-    },
-    /// It names a table that does not exist, or is not granted: nobody learns which.
-    #[error("there is no table `{name}`, or you may not read it")]
-    UnknownTable {
-        /// As it stands in the query.
-        name: String,
-    },
-    /// DuckDB found a mistake in it, or could not compute it.
-    #[error("{message}")]
-    Sql {
-        /// What DuckDB said.
-        message: String,
-    },
-    /// It names a remote table whose database is not there.
-    #[error(
-        "a remote database that the query needs cannot be reached now; try again later, or ask an admin, whom `sluice rebuild` tells why"
-    )]
-    Unreachable,
-    /// It took too long.
-    #[error("the query was stopped after {seconds} seconds; narrow it, or aggregate more")]
-    Timeout {
-        /// The limit.
-        seconds: u64,
-    },
-    /// Whoever asked went away.
-    #[error("the query was cancelled")]
-    Cancelled,
-    /// The engine itself failed.
-    #[error("the query engine failed: {reason}")]
-    Engine {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl QueryError {
-    fn refused(reason: impl Into<String>) -> Self {
-        Self::Refused {
-            reason: reason.into(),
-        }
-    }
-}
 
 /// How much a query may take.
 #[derive(Debug, Clone)]
@@ -103,6 +55,8 @@ pub struct QueryOptions {
     pub max_bytes: usize,
     /// Set when whoever asked goes away.
     pub cancel: Cancel,
+    /// Results of other engines, which this query can read beside its scope.
+    pub landing: Option<Arc<Landing>>,
 }
 
 impl Default for QueryOptions {
@@ -112,6 +66,7 @@ impl Default for QueryOptions {
             timeout: Duration::from_secs(60),
             max_bytes: 64 << 20,
             cancel: Cancel::new(),
+            landing: None,
         }
     }
 }
@@ -212,11 +167,13 @@ impl QueryEngine {
             generation,
             connection,
             is_part,
-        } = self.admit(scope, sql)?;
+        } = self.admit(scope, sql, options.landing.as_deref())?;
         let watch = Watch::start(connection.interrupt_handle(), options);
         let result = work(&connection);
         let stopped = watch.stop();
-        if result.is_err() {
+        if let Err(fault) = &result
+            && (stopped.is_some() || !is_of_values(fault))
+        {
             self.generations.forget(&generation);
         }
         match (stopped, result) {
@@ -244,11 +201,20 @@ impl QueryEngine {
     }
 
     /// A connection in which the tables of a query that has passed the gate are there.
-    fn admit(&self, scope: &Scope, sql: &str) -> Result<Admitted, QueryError> {
+    fn admit(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        landing: Option<&Landing>,
+    ) -> Result<Admitted, QueryError> {
+        let current = |databases| match landing {
+            None => self.generations.current(scope, databases),
+            Some(landing) => self.generations.once(scope, landing, databases),
+        };
         // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
         let mut attempts = 3;
         loop {
-            let mut generation = self.generations.current(scope, BTreeSet::new())?;
+            let mut generation = current(BTreeSet::new())?;
             let named = RefCell::new(BTreeSet::new());
             self.gate.check(sql, |table| {
                 let table = table.to_ascii_lowercase();
@@ -259,7 +225,7 @@ impl QueryEngine {
             let named = named.into_inner();
             let databases = generation.databases_of(&named);
             if !databases.is_empty() {
-                generation = self.generations.current(scope, databases)?;
+                generation = current(databases)?;
             }
             match self.connect(&generation, &named) {
                 Ok(connection) => {
@@ -338,25 +304,6 @@ struct Admitted {
     connection: Connection,
     /// Whether it names a table of which a part is left out.
     is_part: bool,
-}
-
-/// What DuckDB said about a query over a table of which a part is left out: what it says of the query's text is told,
-/// what it says while it computes may hold a value that a grant's condition met in a row that is not shown.
-fn untold(message: String) -> String {
-    let about_text = [
-        "Binder Error",
-        "Catalog Error",
-        "Parser Error",
-        "Syntax Error",
-    ];
-    if about_text.iter().any(|kind| message.starts_with(kind)) {
-        return message;
-    }
-    let kind = message.split(':').next().unwrap_or_default();
-    let kind = if kind.len() <= 40 { kind } else { "Error" };
-    format!(
-        "{kind}: the query failed on a value, which is not shown since you see a part of the table; use TRY_CAST where a value may not fit"
-    )
 }
 
 /// Runs what the gate has let pass, reading no more than is asked for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::extract::{Extracts, Pins, Wholes};
+use crate::hybrid::Landing;
 use crate::orchestrator::Orchestrator;
 use crate::paths::{DirError, DirLock, Paths, lock_data_dir};
 use crate::profile::Profiler;
@@ -57,6 +58,9 @@ impl Warehouse {
     pub fn open(data_dir: impl AsRef<Path>) -> Result<Self, OpenWarehouseError> {
         let paths = Paths::new(data_dir)?;
         let lock = lock_data_dir(&paths)?;
+        if let Err(error) = Landing::sweep(&paths) {
+            tracing::warn!(%error, "results that a last server left could not be removed");
+        }
         let state = Arc::new(State::open(&paths)?);
         let pins = Arc::new(Pins::default());
         let orchestrator = Arc::new(Orchestrator::new(paths.clone()));

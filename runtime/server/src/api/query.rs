@@ -181,6 +181,7 @@ async fn streamed(
         timeout,
         max_bytes: usize::try_from(limits.stream_max_bytes).unwrap_or(usize::MAX),
         cancel: cancel.clone(),
+        ..QueryOptions::default()
     };
     let scope = app.directory.scope(by, &app.catalog());
     let sql = question.sql;

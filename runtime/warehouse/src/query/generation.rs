@@ -15,6 +15,7 @@ use super::restricted::{Restricted, Unfit};
 use super::{QueryError, Scope};
 use crate::catalog::{Catalog, CatalogTable};
 use crate::extract::{Pin, Pins, rows_of};
+use crate::hybrid::Landing;
 use crate::open;
 use crate::orchestrator::Orchestrator;
 use crate::remote::{Attached, Key, Remotes, Target, clean, rows_of as rows_of_remote};
@@ -300,6 +301,23 @@ impl Generations {
         if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
             return Ok(Arc::clone(generation));
         }
+        let built = self.build(&catalog, &wanted)?;
+        Ok(Arc::clone(held.insert(built)))
+    }
+
+    /// A generation that nobody else uses, with results of other engines beside the scope.
+    pub(super) fn once(
+        &self,
+        scope: &Scope,
+        landing: &Landing,
+        databases: BTreeSet<Target>,
+    ) -> Result<Arc<Generation>, QueryError> {
+        let catalog = landing.beside(&self.orchestrator.catalog());
+        let scope = scope.with(landing.names());
+        self.build(&catalog, &Wanted { scope, databases })
+    }
+
+    fn build(&self, catalog: &Catalog, wanted: &Wanted) -> Result<Arc<Generation>, QueryError> {
         self.builds.fetch_add(1, Ordering::Relaxed);
         let place = Place {
             scratch: &self.scratch,
@@ -307,12 +325,12 @@ impl Generations {
             remotes: self.orchestrator.remotes(),
             key: &self.key,
         };
-        let built = Generation::build(&place, &catalog, &wanted);
+        let built = Generation::build(&place, catalog, wanted);
         if !wanted.databases.is_empty() {
             // One that is down is to be looked at, so that it comes back by itself.
             self.orchestrator.wake_prober();
         }
-        Ok(Arc::clone(held.insert(Arc::new(built?))))
+        Ok(Arc::new(built?))
     }
 
     /// Has the databases of a generation looked at that has lost one.

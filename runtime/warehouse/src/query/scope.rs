@@ -35,6 +35,16 @@ impl Scope {
         })
     }
 
+    /// The same with more tables, by their names in lower case.
+    pub(crate) fn with(&self, more: impl Iterator<Item = String>) -> Self {
+        let Self::Only(granted) = self else {
+            return Self::All;
+        };
+        let tables = granted.tables.iter();
+        let tables = tables.map(|(name, extent)| (name.clone(), extent.clone()));
+        Self::only(tables.chain(more.map(|name| (name, Extent::Whole))))
+    }
+
     /// How much of a table is in it.
     pub fn extent(&self, table: &str) -> Option<Extent> {
         match self {

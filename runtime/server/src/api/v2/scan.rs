@@ -83,6 +83,7 @@ pub(crate) async fn scan_table(
         timeout,
         max_bytes: usize::try_from(most).unwrap_or(usize::MAX),
         cancel: cancel.clone(),
+        ..QueryOptions::default()
     };
     Stream {
         content_type: "application/vnd.apache.arrow.stream",
