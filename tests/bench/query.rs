@@ -37,6 +37,7 @@ struct Figures {
     rebuild: Samples,
     peer_rebuild: Samples,
     first: Samples,
+    after_kill: Samples,
     rates: [Samples; 2],
     latencies: [Vec<f64>; 2],
     attach: Samples,
@@ -158,8 +159,15 @@ fn ask_granted(app: &App, people: &[Person], seconds: f64) -> u64 {
     answers.into_inner()
 }
 
-/// From the start of a server over these extracts to its first answers.
+/// From the start of a server over these extracts to its first answers: after one that was killed, whose log it has to
+/// replay, and after one that was told to end.
 fn start_anew(app: &mut App, names: &[String], figures: &mut Figures) {
+    app.kill();
+    let began = Instant::now();
+    app.restart();
+    ask(app, &names[0]);
+    figures.after_kill.push(began.elapsed().as_secs_f64());
+    assert!(app.stop().success());
     let began = Instant::now();
     app.restart();
     let listens = began.elapsed().as_secs_f64();
@@ -281,6 +289,13 @@ fn report(figures: Figures, tables: usize, filled: f64, memory: f64) -> Report {
         Some(figures.peer_rebuild),
         "s",
         Aim::AtMost(1.0),
+    );
+    line(
+        "the same after a server that was killed, with its log to replay",
+        figures.after_kill,
+        None,
+        "s",
+        Aim::Nothing,
     );
     line(
         "the first query in that",
