@@ -118,10 +118,7 @@ type Person = (Option<String>, Vec<String>);
 /// Twenty users, each in a group of its own with another set of sources.
 fn people(app: &App, sources: u64, tables: u64) -> Vec<Person> {
     let person = |number: u64| {
-        let email = format!("analyst{number}@example.com");
-        let client = app.newcomer(&email);
-        let group = app.add_group(&format!("analysts {number}"));
-        app.join(&group, &email);
+        let (client, group) = app.analyst(&format!("analyst{number}@example.com"));
         let granted = (0..sources / 5).map(|n| (number * 2 + n) % sources);
         let names = granted.flat_map(|source| {
             app.grant(&group, "read", "source", &format!("shop_{source:02}"));

@@ -289,9 +289,7 @@ fn a_part_of_a_table_elsewhere_can_be_granted() {
         &[("people", "db", "public.people")],
     );
     reason(&app, "people", "");
-    let analyst = app.newcomer("ann@example.com");
-    let group = app.add_group("analysts");
-    app.join(&group, "ann@example.com");
+    let (analyst, group) = app.analyst("ann@example.com");
     app.grant_part(&group, "people", "id < 3", &json!({"mail": "null"}));
     let rows = |sql: &str| analyst.query(sql).ok()["rows"].take();
     let computed = "SELECT count(*), sum(CAST(code AS INTEGER)), count(mail) FROM people WHERE CAST(code AS INTEGER) > 0";

@@ -10,9 +10,7 @@ use crate::shop::Shop;
 /// A shop, its analyst who sees the paid orders without the customers' names, and the grant for that.
 fn stage() -> (Shop, Client, String) {
     let shop = Shop::with_orders();
-    let analyst = shop.newcomer("ann@example.com");
-    let group = shop.add_group("analysts");
-    shop.join(&group, "ann@example.com");
+    let (analyst, group) = shop.analyst("ann@example.com");
     let masks = json!({"customer": "hash", "shipped_at": "null", "amount": {"constant": 0}});
     let grant = shop.grant_part(&group, "Orders", "paid AND id < 3", &masks);
     (shop, analyst, grant)

@@ -72,6 +72,15 @@ impl Client {
         self.post(&path, &json!({"email": email})).ok();
     }
 
+    /// A newcomer in a group of its own; returns both.
+    #[track_caller]
+    pub fn analyst(&self, email: &str) -> (Self, String) {
+        let analyst = self.newcomer(email);
+        let group = self.add_group(&format!("group of {email}"));
+        self.join(&group, email);
+        (analyst, group)
+    }
+
     /// Grants a permission on a resource to a group; returns the grant's id.
     #[track_caller]
     pub fn grant(&self, group: &str, permission: &str, kind: &str, id: &str) -> String {

@@ -166,18 +166,24 @@ fn name_of(file: &TableFile) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// A table with files, all rows of which may be read.
-fn find(by: &By, catalog: &Catalog, table: &str) -> ApiResult<Arc<CatalogTable>> {
-    let found = catalog.table(table).and_then(|found| extent(by, found));
-    if found.is_some_and(|extent| extent.is_part()) {
-        return Err(ApiError::new(
+/// Refuses what shows all of a table to those who see a part of it.
+pub(super) fn refuse_part(by: &By, catalog: &Catalog, table: &str, why: &str) -> ApiResult<()> {
+    let seen = catalog.table(table).and_then(|found| extent(by, found));
+    match seen.is_some_and(|extent| extent.is_part()) {
+        false => Ok(()),
+        true => Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "table-filtered",
             format!(
-                "You see a part of table '{table}', and its files hold all of it; query it, or fetch rows with `da fetch`"
+                "You see a part of table '{table}', and {why}; query it, or fetch rows with `da fetch`"
             ),
-        ));
+        )),
     }
+}
+
+/// A table with files, all rows of which may be read.
+fn find(by: &By, catalog: &Catalog, table: &str) -> ApiResult<Arc<CatalogTable>> {
+    refuse_part(by, catalog, table, "its files hold all of it")?;
     lookup(catalog, table, |table| may_read(by, table))
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use domain::profile::{Profile, UsedBy};
 use domain::{Cancel, TableProfile};
 use jiff::Timestamp;
@@ -13,8 +12,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use warehouse::{CatalogTable, Profiler, QueryOptions};
 
+use super::data::refuse_part;
 use crate::app::{App, AppState, blocking};
-use crate::auth::{By, extent, may_read};
+use crate::auth::{By, may_read};
 use crate::error::{ApiError, ApiResult};
 use crate::streams::CancelOnDrop;
 
@@ -82,16 +82,7 @@ pub(crate) async fn refresh_profile(
 /// One that may not be read is answered like one that is not there.
 fn find(app: &App, by: &By, name: &str) -> ApiResult<Arc<CatalogTable>> {
     let catalog = app.catalog();
-    let part = catalog.table(name).and_then(|found| extent(by, found));
-    if part.is_some_and(|extent| extent.is_part()) {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "table-filtered",
-            format!(
-                "You see a part of '{name}', and its profile tells of all of it; query it instead"
-            ),
-        ));
-    }
+    refuse_part(by, &catalog, name, "its profile tells of all of it")?;
     let found = catalog.table(name).filter(|found| may_read(by, found));
     found.cloned().ok_or_else(|| {
         ApiError::not_found(
