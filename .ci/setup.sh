@@ -9,6 +9,8 @@ duckdb_version=1.5.5
 aiosmtpd_version=1.4.6
 dlt_version=1.31.0
 airbyte_version=7.39.1
+bqemulator_version=1.4.0
+numpy_version=2.4.6
 componentize_py_version=0.25.0
 flights_version=0.0.3
 flights_sum=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
@@ -247,6 +249,28 @@ need_mail_server() {
     timed "installing the mail server of the tests" "$cache/py/bin/pip" install --quiet --disable-pip-version-check \
         "aiosmtpd==$aiosmtpd_version" || fail "pip could not install it: see above."
     touch "$cache/py/aiosmtpd-$aiosmtpd_version"
+}
+
+# BigQuery for the tests; its DuckDB looks for its extension below the home folder.
+need_bqemulator() {
+    emulator="bqemulator-$bqemulator_version-duckdb-$duckdb_version"
+    obtain "$emulator" bqemulator
+    link "$emulator" bqemulator
+}
+
+bqemulator() {
+    home="$1/home/.duckdb/extensions/v$duckdb_version/linux_$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')"
+    mkdir -p "$home" && python3 -m venv "$1/py" &&
+        "$1/py/bin/pip" install --quiet --disable-pip-version-check \
+            "bqemulator==$bqemulator_version" "duckdb==$duckdb_version" "numpy==$numpy_version" &&
+        "$1/py/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$1" \
+            "duckdb-extension-spatial==$duckdb_version" &&
+        python3 - "$1" "$home" <<'EOF' && rm "$1"/*.whl
+import glob, sys, zipfile
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+name = next(name for name in wheel.namelist() if name.endswith(".duckdb_extension"))
+open(sys.argv[2] + "/spatial.duckdb_extension", "wb").write(wheel.read(name))
+EOF
 }
 
 # What makes components of connectors in Python.

@@ -155,7 +155,7 @@ fn a_configuration_file_that_is_wrong() {
     --- stdout
     --- stderr
     error: the configuration cannot be used:
-    DATA/sluice.yaml:1:1: there is no key `lisen`; there is `config_version`, `http`, `auth`, `mail`, `storage`, `runs`, `alerts`, `webhooks`, `egress`, `sandbox`, `queries`, `scans`, `downloads`, `uploads`, `clients`, `remote`, `credentials`, `audit` and `log`
+    DATA/sluice.yaml:1:1: there is no key `lisen`; there is `config_version`, `http`, `auth`, `mail`, `storage`, `runs`, `alerts`, `webhooks`, `egress`, `sandbox`, `queries`, `scans`, `downloads`, `uploads`, `clients`, `remote`, `hybrid`, `credentials`, `audit` and `log`
     hint: config/instance.yaml.example shows every key with its default; `sluice config check` tells what is wrong without starting anything
     ");
     std::fs::remove_file(&file).unwrap();

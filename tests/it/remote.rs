@@ -1,6 +1,7 @@
 //! Databases that are attached: by real extensions, to real servers and files, within the policy.
 
 mod files;
+mod hybrid;
 mod policy;
 
 use std::path::Path;

@@ -223,12 +223,15 @@ pub(crate) struct QueryArgs {
     /// The query, as an option
     #[arg(long)]
     pub(crate) sql: Option<String>,
-    /// Read {"sql": …} from stdin
+    /// Read {"sql": …, "register_bq": {…}, "register": […]} from stdin
     #[arg(long)]
     pub(crate) stdin: bool,
     /// On the server
     #[arg(long)]
     pub(crate) remote: bool,
+    /// A query for BigQuery, whose result the query on the server names as a table; for admins
+    #[arg(long, value_name = "ALIAS=SQL")]
+    pub(crate) register_bq: Vec<String>,
     /// table, json or csv
     #[arg(long, default_value = "table")]
     pub(crate) format: String,

@@ -151,6 +151,41 @@ fn a_remote_query_says_on_stderr_that_it_was_cut() {
 }
 
 #[test]
+fn parts_for_bigquery_go_to_the_server_and_what_came_of_them_is_told() {
+    let server = Server::start();
+    let page = json!({"columns": ["n"], "rows": [[1]], "row_count": 1, "truncated": false,
+        "registered": [{"alias": "spent", "rows": 7, "bytes": 3_145_728}]});
+    let shelf = || server.shelf.lock().unwrap();
+    shelf()
+        .pages
+        .insert("/api/query/hybrid".into(), page.to_string().into_bytes());
+    let part = "spent=SELECT 1 AS a WHERE 1 = 1";
+    let output = server.da(&[
+        "query",
+        "SELECT n FROM spent",
+        "--register-bq",
+        part,
+        "--json",
+    ]);
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(rows, json!([{"n": 1}]));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("Registered alias 'spent': 7 rows, 3.0 MiB"),
+        "{told}"
+    );
+    let asked = shelf().asked.clone();
+    assert_eq!(
+        asked,
+        [
+            r#"POST /api/query/hybrid {"register_bq":{"spent":"SELECT 1 AS a WHERE 1 = 1"},"sql":"SELECT n FROM spent","limit":1000}"#
+        ]
+    );
+    let output = server.da(&["query", "SELECT 1", "--register-bq", "SELECT 1"]);
+    assert!(!output.status.success());
+}
+
+#[test]
 fn a_token_is_revoked_by_its_name() {
     let server = Server::start();
     let page = json!([{"id": "i1", "name": "ci", "prefix": "abc"}]);

@@ -14,6 +14,7 @@ pub(crate) mod groups;
 pub(crate) mod handover;
 pub(crate) mod health;
 pub(crate) mod hooks;
+pub(crate) mod hybrid;
 pub(crate) mod invitations;
 pub(crate) mod knowledge;
 pub(crate) mod lifecycle;

@@ -21,6 +21,7 @@ use crate::credentials::CredentialStore;
 use crate::error::{ApiError, ApiResult};
 use crate::handover::Handover;
 use crate::hooks::{self, Paces};
+use crate::hybrid::Hybrid;
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
 use crate::recordings;
@@ -63,6 +64,8 @@ pub(crate) struct App {
     pub(crate) url: OnceLock<String>,
     /// Answers that are on their way.
     pub(crate) streams: Streams,
+    /// Asks remote engines for parts of queries.
+    pub(crate) hybrid: Hybrid,
     /// What each user scans.
     pub(crate) scans: Arc<Scans>,
     /// What people send.

@@ -13,6 +13,7 @@ mod engine;
 mod environment;
 mod formats;
 mod http;
+mod hybrid;
 mod interpolate;
 mod mail;
 mod oidc;
@@ -40,6 +41,7 @@ pub(crate) use auth::{Auth, Bootstrap};
 pub(crate) use clients::{Clients, Uploads};
 pub(crate) use engine::{Audit, CredentialsKey, Egress, Log, LogFormat, Queries, Runs, Storage};
 pub(crate) use http::Http;
+pub(crate) use hybrid::Hybrid;
 pub(crate) use mail::{Mail, SmtpTls};
 pub(crate) use oidc::{GoogleGroups, OidcProvider};
 pub(crate) use problem::{ConfigError, Problems};
@@ -80,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) uploads: Uploads,
     pub(crate) clients: Clients,
     pub(crate) remote: Remote,
+    pub(crate) hybrid: Hybrid,
     pub(crate) credentials: CredentialsKey,
     pub(crate) audit: Audit,
     pub(crate) log: Log,
@@ -109,6 +112,7 @@ impl Default for Config {
             sandbox: Sandbox::default(),
             queries: Queries::default(),
             remote: Remote::default(),
+            hybrid: Hybrid::default(),
             scans: Scans::default(),
             downloads: Downloads::default(),
             uploads: Uploads::default(),

@@ -20,6 +20,7 @@ mod error;
 mod extensions;
 mod handover;
 mod hooks;
+mod hybrid;
 mod lifecycle;
 mod links;
 mod metrics;

@@ -38,6 +38,7 @@ use crate::control;
 use crate::credentials::{CredentialStore, Keys};
 use crate::error::chain;
 use crate::hooks::Paces;
+use crate::hybrid::Hybrid;
 use crate::lifecycle;
 use crate::metrics::{CountedStore, Metrics};
 use crate::oidc::Oidc;
@@ -119,6 +120,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
         receiving,
         paces: Paces::new(config.webhooks.deliveries_per_minute),
         streams: Streams::new(config.queries.streams_at_once),
+        hybrid: Hybrid::new(broker.clone(), config.hybrid.at_once),
         scans: Default::default(),
         uploads: Uploads::new(warehouse.paths.root(), config.uploads.clone()),
         clients: Clients::new(config.clients.path.as_deref()),

@@ -30,7 +30,7 @@ pub use query::{
     Cut, Exported, Format, QueryEngine, QueryError, QueryOptions, QueryResult, Rejection, Scope,
     Unfit,
 };
-pub use remote::{Lookup, RemotePolicy, Servers, SslMode};
+pub use remote::{Lookup, Push, PushError, RemotePolicy, Servers, SslMode};
 pub use state::{
     AuditBreak, AuditEntry, AuditFault, AuditFilter, AuditRecord, AuditReport, BackupError,
     CheckReport, Interrupted, Link, Manifest, Restored, Reviewed, SealedAt, State, StateError,

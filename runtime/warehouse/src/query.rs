@@ -36,7 +36,7 @@ use error::{is_of_values, untold};
 use export::Fault;
 use gate::Gate;
 use generation::{Generation, Generations, ViewMaker};
-use watch::{Stopped, Watch};
+pub(crate) use watch::{Stopped, Watch};
 
 pub use error::QueryError;
 pub use export::{Cut, Exported, Format};

@@ -10,6 +10,7 @@ mod plan;
 mod policy;
 mod postgres;
 mod prober;
+mod push;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::orchestrator::Problem;
 pub(crate) use attach::{Attached, Target, clean, rows_of};
 pub use policy::{RemotePolicy, Servers, SslMode};
 pub(crate) use prober::Prober;
+pub use push::{Push, PushError};
 use standing::Standings;
 
 /// Finds what a source's credential of this name holds; the text says why it cannot be had.

@@ -232,6 +232,7 @@ const RULES: &[(&str, &str, Demand<'static>)] = &[
     ("GET", "/api/sync/manifest", DATA),
     ("GET", "/api/catalog/tables", DATA),
     ("POST", "/api/query", DATA),
+    ("POST", "/api/query/hybrid", ADMIN),
     ("GET", "/api/data/{table}/download", DATA),
     ("GET", "/api/data/{table}/parts", DATA),
     ("GET", "/api/data/{table}/parts/{n}/download", DATA),

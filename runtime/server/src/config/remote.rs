@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::HostRule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use warehouse::{RemotePolicy, Servers, SslMode};
 
 /// Databases that are attached instead of copied.
@@ -78,6 +79,18 @@ pub(crate) struct BigQuery {
     /// The projects that may be read.
     #[schemars(length(max = 1_000))]
     pub(crate) projects: Vec<String>,
+    /// Where the data lies, such as `EU`; BigQuery finds out where none is named. For hybrid queries.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) location: Option<String>,
+    /// Where its REST API is, for hybrid queries; Google's own by default.
+    #[schemars(with = "Option<String>", extend("format" = "secure-web-address"))]
+    pub(crate) base_url: Option<Url>,
+    /// Where the key of a service account is exchanged for a token; Google's own by default.
+    #[schemars(with = "Option<String>", extend("format" = "secure-web-address"))]
+    pub(crate) token_url: Option<Url>,
+    /// Addresses of these that are not globally routable and may be dialled all the same, exact to the port.
+    #[schemars(with = "Vec<String>", length(max = 1_000))]
+    pub(crate) private_addresses: Vec<SocketAddr>,
 }
 
 /// Keboola.

@@ -5,13 +5,14 @@ use tower_http::limit::RequestBodyLimitLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{data, query, v2};
+use crate::api::{data, hybrid, query, v2};
 use crate::app::AppState;
 
 /// Answers that are computed.
 pub(super) fn routes(max_body: usize) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(query::run_query))
+        .routes(routes!(hybrid::run_hybrid))
         .routes(routes!(v2::get_catalog))
         .routes(routes!(v2::get_schema))
         .routes(routes!(v2::get_sample))

@@ -22,6 +22,8 @@ use crate::catalog::{Catalog, CatalogTable};
 use crate::extract::TableFile;
 use crate::paths::Paths;
 
+use super::Landed;
+
 /// Folders of requests that a crash left are known by it.
 const PREFIX: &str = "landed-";
 /// More results than a person joins.
@@ -213,6 +215,14 @@ impl Table<'_> {
             self.writer.flush()?;
         }
         Ok(())
+    }
+
+    /// What has been taken until now.
+    pub fn landed(&self) -> Landed {
+        Landed {
+            rows: self.rows,
+            bytes: self.bytes,
+        }
     }
 
     /// Makes it a table that can be queried.

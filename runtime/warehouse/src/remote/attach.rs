@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use domain::SourceName;
 use domain::sql_ident::quote_ident;
+use domain::{Secret, SourceName};
 use duckdb::Connection;
 
 use super::address;
@@ -122,12 +122,17 @@ pub(super) fn probe(
     })
 }
 
-fn prepare(setup: &Setup, target: &Target, alias: &str) -> Result<Plan, String> {
+/// What a database is entered with, where its extract names something.
+pub(super) fn credential(setup: &Setup, target: &Target) -> Result<Option<Secret>, String> {
     let name = &target.row.token_env;
-    let credential = match name.is_empty() {
-        true => None,
-        false => Some((setup.lookup)(&target.source, name)?),
-    };
+    match name.is_empty() {
+        true => Ok(None),
+        false => (setup.lookup)(&target.source, name).map(Some),
+    }
+}
+
+fn prepare(setup: &Setup, target: &Target, alias: &str) -> Result<Plan, String> {
+    let credential = credential(setup, target)?;
     plan(&Request {
         policy: &setup.policy,
         row: &target.row,

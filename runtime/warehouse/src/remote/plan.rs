@@ -74,6 +74,23 @@ pub(super) fn plan(request: &Request<'_>) -> Result<Plan, String> {
     })
 }
 
+/// The project of `project=… dataset=…`, which must be one that may be read.
+pub(super) fn bigquery_project<'a>(projects: &[String], url: &'a str) -> Result<&'a str, String> {
+    let mut project = None;
+    for pair in url.split_whitespace() {
+        match pair.split_once('=') {
+            Some(("project", name)) if projects.iter().any(|p| p == name) => {
+                project = Some(name);
+            }
+            Some(("dataset", name)) if is_word(name) => {}
+            _ => {
+                return Err("the URL is not `project=… dataset=…` with a project of `remote.extensions.bigquery.projects` of the configuration".to_owned());
+            }
+        }
+    }
+    project.ok_or_else(|| "the URL names no project".to_owned())
+}
+
 impl Request<'_> {
     fn postgres(&self, servers: &Servers) -> Result<Plan, String> {
         let place = postgres::place(&self.row.url)?;
@@ -212,19 +229,7 @@ impl Request<'_> {
     }
 
     fn bigquery(&self, projects: &[String]) -> Result<Plan, String> {
-        let mut project = None;
-        for pair in self.row.url.split_whitespace() {
-            match pair.split_once('=') {
-                Some(("project", name)) if projects.iter().any(|p| p == name) => {
-                    project = Some(name);
-                }
-                Some(("dataset", name)) if is_word(name) => {}
-                _ => {
-                    return Err("the URL is not `project=… dataset=…` with a project of `remote.extensions.bigquery.projects` of the configuration".to_owned());
-                }
-            }
-        }
-        let project = project.ok_or("the URL names no project")?;
+        let project = bigquery_project(projects, &self.row.url)?;
         let token = self.credential()?.ok_or("it needs a credential")?;
         let kind = match token.trim_start().starts_with('{') {
             true => "SERVICE_ACCOUNT_JSON",
