@@ -110,9 +110,7 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     };
     let ingest = Ingest::new(ports, config.runs.rules(&config.alerts));
     ingest.given_up(&given_up);
-    let idle = config.runs.receiver_idle();
-    let receiving = config.webhooks.receiving(warehouse.paths.root(), idle);
-    let receiving = Receiving::new(ingest.clone(), broker.clone(), receiving);
+    let receiving = open_receiving(&config, &warehouse, ingest.clone(), broker.clone());
     let (api, document) = router::api(&config.http, &config.webhooks);
     let signin = open_signin(&config, handle)?;
     let oidc = Oidc::new(&config).map_err(|error| CliError::advised(&error))?;
@@ -143,6 +141,17 @@ fn open(config: Config, warehouse: Warehouse, handle: &Handle) -> CliResult<(App
     }));
     let router = router::router(api, app.clone());
     Ok((app, router))
+}
+
+fn open_receiving(
+    config: &Config,
+    warehouse: &Warehouse,
+    ingest: Arc<Ingest>,
+    broker: Arc<Broker>,
+) -> Arc<Receiving> {
+    let idle = config.runs.receiver_idle();
+    let rules = config.webhooks.receiving(warehouse.paths.root(), idle);
+    Receiving::new(ingest, broker, rules)
 }
 
 /// Ends the runs in which the last server did; returns the sources whose last attempt that was.
