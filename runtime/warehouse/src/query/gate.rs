@@ -4,9 +4,10 @@
 mod functions;
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duckdb::{Connection, params};
+use hashlink::LruCache;
 use serde_json::{Map, Value};
 
 use super::QueryError;
@@ -35,16 +36,27 @@ const QUERY_NODES: [&str; 4] = [
     "CTE_NODE",
 ];
 
+/// How many texts are known with their syntax trees, and how long the tree of one may be as JSON: a few MB at worst.
+const KNOWN: usize = 128;
+const MOST_KNOWN_TREE: usize = 16 << 10;
+
 /// Parses and judges SQL.
 #[derive(Debug)]
-pub(super) struct Gate(Mutex<Connection>);
+pub(super) struct Gate {
+    connection: Mutex<Connection>,
+    /// Trees of texts that were parsed lately: a tree depends on its text alone, and is judged anew each time.
+    known: Mutex<LruCache<String, Arc<Value>>>,
+}
 
 impl Gate {
     pub(super) fn new() -> duckdb::Result<Self> {
         let connection = open::in_memory("256MB", 1)?;
         connection
             .execute_batch("SET enable_external_access = false; SET lock_configuration = true")?;
-        Ok(Self(Mutex::new(connection)))
+        Ok(Self {
+            connection: Mutex::new(connection),
+            known: Mutex::new(LruCache::new(KNOWN)),
+        })
     }
 
     /// Refuses everything that is not one SELECT over tables for which `granted` says yes.
@@ -62,7 +74,7 @@ impl Gate {
         if sql.trim().is_empty() || sql.contains('\0') {
             return Err(QueryError::refused("it is empty, or holds a zero byte"));
         }
-        let tree = self.parse(sql)?;
+        let tree = self.tree(sql)?;
         let statements = tree
             .get("statements")
             .and_then(Value::as_array)
@@ -81,8 +93,27 @@ impl Gate {
         walker.walk(statement)
     }
 
+    /// The syntax tree of a text that may have been parsed before.
+    fn tree(&self, sql: &str) -> Result<Arc<Value>, QueryError> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tree) = known().get(sql) {
+            return Ok(Arc::clone(tree));
+        }
+        let (tree, length) = self.parsed(sql)?;
+        let tree = Arc::new(tree);
+        if length <= MOST_KNOWN_TREE {
+            known().insert(sql.to_owned(), Arc::clone(&tree));
+        }
+        Ok(tree)
+    }
+
     /// The syntax tree of SELECT statements.
     pub(super) fn parse(&self, sql: &str) -> Result<Value, QueryError> {
+        self.parsed(sql).map(|(tree, _)| tree)
+    }
+
+    /// The tree, and its length as JSON.
+    fn parsed(&self, sql: &str) -> Result<(Value, usize), QueryError> {
         let connection = self.connection()?;
         let parse = "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR";
         let text: String = connection
@@ -93,7 +124,7 @@ impl Gate {
         if tree.get("error").and_then(Value::as_bool) != Some(false) {
             return Err(failed(&tree));
         }
-        Ok(tree)
+        Ok((tree, text.len()))
     }
 
     /// The SQL of a syntax tree.
@@ -109,7 +140,10 @@ impl Gate {
     }
 
     fn connection(&self) -> Result<Connection, QueryError> {
-        let gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         gate.try_clone().map_err(|error| QueryError::Engine {
             reason: error.to_string(),
         })
@@ -261,4 +295,34 @@ impl Walker<'_> {
 
 pub(super) fn shorten(name: &str) -> String {
     name.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_known_is_judged_anew() {
+        let gate = Gate::new().unwrap();
+        let sql = "SELECT count(*) FROM orders";
+        for _ in 0..2 {
+            gate.check(sql, |table| table == "orders").unwrap();
+            let refused = gate.check(sql, |_| false).unwrap_err();
+            assert!(matches!(refused, QueryError::UnknownTable { name } if name == "orders"));
+        }
+        assert_eq!(gate.known.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_or_is_large_is_not_kept() {
+        let gate = Gate::new().unwrap();
+        gate.check("SELECT FROM WHERE", |_| true).unwrap_err();
+        let wide = vec!["1"; 1_000].join(", ");
+        gate.check(&format!("SELECT {wide}"), |_| true).unwrap();
+        for n in 0..2 * KNOWN {
+            gate.check(&format!("SELECT {n}"), |_| true).unwrap();
+        }
+        let known = gate.known.lock().unwrap();
+        assert!(known.len() == KNOWN && known.iter().all(|(sql, _)| sql.len() < 20));
+    }
 }

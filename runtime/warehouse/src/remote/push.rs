@@ -49,7 +49,7 @@ pub enum PushError {
 pub struct Push<'a> {
     /// One query in the database's own SQL.
     pub sql: &'a str,
-    /// The longest time for connecting and for the whole result.
+    /// The longest time for the whole result, once the database is attached.
     pub timeout: Duration,
     /// Set when whoever asked goes away.
     pub cancel: Cancel,
@@ -94,7 +94,8 @@ impl Remotes {
         Ok((project.to_owned(), credential))
     }
 
-    /// The set-up with a server's own limit for a statement where this query's is shorter.
+    /// The set-up with this query's time in place of the one for tables that are attached. The server ends what takes longer:
+    /// whoever waits for its answer cannot be interrupted.
     fn within_time(&self, timeout: Duration) -> Result<Arc<Setup>, PushError> {
         let setup = self.setup.get().ok_or_else(nothing)?;
         let policy = RemotePolicy {
