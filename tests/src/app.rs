@@ -138,6 +138,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ended = self.child.try_wait();
+            eprintln!("the server ({ended:?}) said:\n{}", self.printed());
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -156,6 +156,14 @@ impl QueryEngine {
         predicate::filtered(&self.gate, table, columns, predicate)
     }
 
+    /// Judges a text without the tables that it names, which need not be there yet.
+    ///
+    /// # Errors
+    /// [`QueryError::Refused`]: it is not one SELECT.
+    pub fn judge_text(&self, sql: &str) -> Result<(), QueryError> {
+        self.gate.check(sql, |_| true)
+    }
+
     fn answer<T>(
         &self,
         scope: &Scope,

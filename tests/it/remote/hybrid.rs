@@ -136,6 +136,9 @@ fn a_part_has_limits_of_its_own_and_is_never_cut() {
         let told = part(change);
         assert!(told.starts_with('4') && told.contains(words), "{told}");
     }
+    let slow = json!([{"alias": "part", "connection": "crm.db", "sql": "no query at all"}]);
+    let wrong = ask(&app, "DROP TABLE part", &slow).detail();
+    assert!(wrong.contains("Query: query_error: "), "{wrong}");
     let beyond = ask(&app, "SELECT * FROM nothing", &json!([])).detail();
     assert!(beyond.contains("Query: query_error: "), "{beyond}");
     let left = std::fs::read_dir(app.data.join("scratch")).unwrap();

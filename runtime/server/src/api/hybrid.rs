@@ -133,6 +133,9 @@ fn answer(
         )
     })?;
     let parts = parts(app, question.register_bq, question.register)?;
+    // Before anybody bills something for its parts.
+    let judged = app.warehouse.queries.judge_text(&question.sql);
+    judged.map_err(failed)?;
     let mut landing = Landing::new(&app.warehouse.paths).map_err(ApiError::internal)?;
     let mut registered = Vec::new();
     let mut of_bigquery = Vec::new();
