@@ -123,6 +123,18 @@ fn shop_at(database: &Postgres) -> String {
     format!("postgresql://owner@localhost:{}/shop", database.port)
 }
 
+/// The source `crm`, whose one table is this one of the database.
+fn crm(app: &App, database: &Postgres, table: &str) {
+    let url = shop_at(database);
+    let there = format!("public.{table}");
+    extract(
+        app,
+        "crm",
+        &[("db", "postgres", &url)],
+        &[(table, "db", &there)],
+    );
+}
+
 fn postgres(port: u16) -> String {
     format!(
         "remote:\n  statement_timeout_seconds: 2\n  extensions:\n    postgres:\n      hosts: [\"localhost:{port}\"]\n      private_addresses: [\"127.0.0.1:{port}\", \"[::1]:{port}\"]\n      sslmode: disable\n"
@@ -231,13 +243,7 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
     let database = Postgres::start(PASSWORD);
     database.sql("shop", PASSWORD, "CREATE TABLE orders AS SELECT 7 AS id");
     let (app, _folder) = server(&postgres(database.port), &[]);
-    let url = shop_at(&database);
-    extract(
-        &app,
-        "crm",
-        &[("db", "postgres", &url)],
-        &[("orders", "db", "public.orders")],
-    );
+    crm(&app, &database, "orders");
     reason(&app, "orders", "sluice extensions install postgres");
     assert!(
         install(&app.data, "postgres", "postgres_scanner")
@@ -266,7 +272,7 @@ fn an_extension_that_is_missing_or_altered_is_a_reason_that_says_what_to_do() {
     extract(
         &app,
         "crm",
-        &[("again", "postgres", &url)],
+        &[("again", "postgres", &shop_at(&database))],
         &[("orders", "again", "public.orders")],
     );
     reason(&app, "orders", "is not the file that was installed");
@@ -282,13 +288,7 @@ fn a_part_of_a_table_elsewhere_can_be_granted() {
          FROM generate_series(1, 4) n",
     );
     let (app, _folder) = beside(&database);
-    let url = shop_at(&database);
-    extract(
-        &app,
-        "crm",
-        &[("db", "postgres", &url)],
-        &[("people", "db", "public.people")],
-    );
+    crm(&app, &database, "people");
     reason(&app, "people", "");
     let (analyst, group) = app.analyst("ann@example.com");
     app.grant_part(&group, "people", "id < 3", &json!({"mail": "null"}));
@@ -309,13 +309,7 @@ fn a_part_of_a_table_elsewhere_can_be_granted() {
 fn a_wrong_password_is_a_reason_without_the_password() {
     let database = Postgres::start("another-password");
     let (app, _folder) = beside(&database);
-    let url = shop_at(&database);
-    extract(
-        &app,
-        "crm",
-        &[("db", "postgres", &url)],
-        &[("orders", "db", "public.orders")],
-    );
+    crm(&app, &database, "orders");
     let told = reason(&app, "orders", "cannot be attached");
     assert!(told.contains("password authentication failed"), "{told}");
     assert!(!told.contains(PASSWORD));

@@ -13,13 +13,7 @@ fn beside_costs() -> (Postgres, App, tempfile::TempDir) {
     let database = Postgres::start(PASSWORD);
     database.sql("shop", PASSWORD, TABLES);
     let (app, folder) = beside(&database);
-    let url = shop_at(&database);
-    extract(
-        &app,
-        "crm",
-        &[("db", "postgres", &url)],
-        &[("orders", "db", "public.orders")],
-    );
+    crm(&app, &database, "orders");
     rebuild(&app);
     reason(&app, "orders", "");
     (database, app, folder)

@@ -21,7 +21,7 @@ use crate::hybrid::LandError;
 use crate::open;
 use crate::query::{QueryOptions, Stopped, Watch};
 
-/// As PostgreSQL's own limit on what one statement is, for all that people write.
+/// As of queries on BigQuery: longer than people write.
 const MOST_SQL: usize = 1 << 20;
 const MEMORY: &str = "512MB";
 
