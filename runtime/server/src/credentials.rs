@@ -87,6 +87,9 @@ impl CredentialStore {
                 count,
                 "{count} credentials were sealed with the new master key"
             );
+        } else {
+            // What was killed while it destroyed the old key left that to us.
+            store.keys.forget_previous()?;
         }
         Ok((store, origin))
     }

@@ -59,15 +59,28 @@ pub fn renew(path: &Path) -> Result<MasterKey, KeyError> {
 /// # Errors
 /// [`KeyError::Io`].
 pub fn forget_previous(path: &Path) -> Result<(), KeyError> {
-    let previous = previous_file(path);
-    let removed = overwrite(&previous).and_then(|()| fs::remove_file(&previous));
-    match removed {
+    let broken = |path: &Path, source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // Under another name before it is overwritten: half a key must never stand where one is looked for.
+    let (previous, retired) = (previous_file(path), beside(path, "retired"));
+    // Whoever was killed at this left one. It goes first, since two names of one file are not renamed.
+    destroy(&retired).map_err(|source| broken(&retired, source))?;
+    match fs::rename(&previous, &retired) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed.map_err(|source| broken(&previous, source))?,
+    }
+    sync_folder(path)?;
+    destroy(&retired).map_err(|source| broken(&retired, source))?;
+    sync_folder(path)
+}
+
+/// Overwrites a file and removes it, if it is there.
+fn destroy(path: &Path) -> io::Result<()> {
+    match overwrite(path).and_then(|()| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(KeyError::Io {
-            path: previous,
-            source,
-        }),
-        Ok(()) => sync_folder(path),
+        destroyed => destroyed,
     }
 }
 
@@ -139,5 +152,24 @@ mod tests {
         assert_eq!(read_file(&path).unwrap().bytes(), old.bytes());
         renew(&path).unwrap();
         assert_eq!(names(folder.path()), ["master.key", "master.key.previous"]);
+    }
+
+    #[test]
+    fn a_kill_while_the_old_key_is_destroyed_leaves_no_half_key_where_one_is_looked_for() {
+        let (folder, path) = key_file();
+        renew(&path).unwrap();
+        // Killed after the name was changed, and half of it overwritten.
+        fs::rename(previous_file(&path), beside(&path, "retired")).unwrap();
+        fs::write(beside(&path, "retired"), "000").unwrap();
+        assert!(previous(&path).unwrap().is_none());
+        forget_previous(&path).unwrap();
+        assert_eq!(names(folder.path()), ["master.key"]);
+        // Killed when the retired key was a second name of the one in use.
+        fs::hard_link(&path, beside(&path, "retired")).unwrap();
+        let old = read_file(&path).unwrap();
+        renew(&path).unwrap();
+        forget_previous(&path).unwrap();
+        assert_eq!(names(folder.path()), ["master.key"]);
+        assert_ne!(read_file(&path).unwrap().bytes(), old.bytes());
     }
 }

@@ -207,13 +207,21 @@ fn read_key(file: &Path) -> io::Result<Option<Vec<u8>>> {
 fn create_key(file: &Path) -> io::Result<Vec<u8>> {
     let mut key = vec![0; 32];
     getrandom::fill(&mut key).map_err(io::Error::from)?;
+    // Under its name only when it is whole: whoever is killed here must be able to start again.
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut out = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(file)?;
+        .open(&draft)?;
     out.write_all(hex::encode(&key).as_bytes())?;
     out.sync_all()?;
+    std::fs::rename(&draft, file)?;
     Ok(key)
 }
 
@@ -298,6 +306,15 @@ mod tests {
         assert!(reopened.check(&first).is_ok() && reopened.check(&second).is_ok());
         keys.rotate().unwrap();
         assert!(keys.check(&first).is_err() && keys.check(&second).is_ok());
+    }
+
+    #[test]
+    fn half_a_key_of_a_server_that_was_killed_while_it_wrote_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key.new"), "ha").unwrap();
+        let keys = TokenKeys::open(&folder.path().join("key")).unwrap();
+        keys.rotate().unwrap();
+        assert!(!folder.path().join("key.new").exists());
     }
 
     #[test]
