@@ -243,6 +243,35 @@ fn whoever_sends_a_head_too_slowly_loses_the_connection() {
 }
 
 #[test]
+fn a_connection_serves_on_whenever_the_body_of_a_request_arrives_that_no_handler_reads() {
+    let app = App::start();
+    let mut stream = connect(&app);
+    let token = app.token.as_deref().unwrap();
+    let head = format!(
+        "POST /api/admin/rebuild HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // Time for an answer to overtake the body, which none must do: the connection would have to be closed.
+    stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let early = stream.read(&mut [0; 16]);
+    assert!(
+        early.is_err(),
+        "answered before the body was there: {early:?}"
+    );
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    stream.write_all(b"{}").unwrap();
+    stream
+        .write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let answers = String::from_utf8(rest(&mut stream)).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+}
+
+#[test]
 fn a_connection_that_stays_idle_is_closed() {
     let (app, _dir) = configured("http: {header_read_timeout_seconds: 1}");
     let mut silent = connect(&app);

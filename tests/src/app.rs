@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -131,6 +131,18 @@ impl Process {
         }
     }
 
+    /// How it ended, if it did: its connections close a moment before there is a status.
+    fn ended_just_now(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        loop {
+            let status = self.child.try_wait().ok().flatten();
+            if status.is_some() || Instant::now() > deadline {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn printed(&self) -> String {
         self.output.lock().expect("not poisoned").clone()
     }
@@ -138,10 +150,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let ended = self.child.try_wait();
-            eprintln!("the server ({ended:?}) said:\n{}", self.printed());
-        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -348,6 +356,10 @@ pub fn rewrite(database: &Path, sql: &str) {
 /// Every server is searched for the credentials that were entered, when its test is done with it.
 impl Drop for App {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ended = self.process.ended_just_now();
+            eprintln!("the server ({ended:?}) said:\n{}", self.output());
+        }
         self.kill();
         if !std::thread::panicking() {
             let found = self.client.leaks.search(&self.data, &self.output());

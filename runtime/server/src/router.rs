@@ -27,7 +27,7 @@ use crate::auth::guard;
 use crate::config;
 use crate::middleware::security_headers::{self, IsHttps};
 use crate::middleware::{
-    access_log, client_address, compression, cors, measure, problems, request_id,
+    access_log, client_address, compression, cors, measure, problems, request_id, small_bodies,
 };
 use crate::web;
 
@@ -288,6 +288,7 @@ pub(crate) fn router(api: Router<AppState>, app: AppState) -> Router {
         .with_state(app);
     // From the inside out.
     let explained = everything
+        .layer(from_fn(small_bodies::read))
         .layer(body_timeout)
         .layer(CatchPanicLayer::custom(problems::panicked))
         .layer(from_fn(problems::explain));
