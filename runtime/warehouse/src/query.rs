@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod gate;
 mod generation;
+mod generations;
 mod predicate;
 mod restricted;
 mod scope;
@@ -16,7 +17,7 @@ mod value;
 pub(crate) mod watch;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,8 @@ use crate::paths::Paths;
 use error::{is_of_values, untold};
 use export::Fault;
 use gate::Gate;
-use generation::{Generation, Generations, ViewMaker};
+use generation::{Generation, Needs, ViewMaker};
+use generations::Generations;
 pub(crate) use watch::{Stopped, Watch};
 
 pub use error::QueryError;
@@ -190,7 +192,11 @@ impl QueryEngine {
             }),
             (Some(Stopped::Cancelled), Err(_)) => Err(QueryError::Cancelled),
             (_, Err(fault)) => Err(fault.told(|error| self.failed(error, &generation, is_part))),
-            (_, Ok(result)) => Ok(result),
+            (None, Ok(result)) => {
+                generation.give_back(connection);
+                Ok(result)
+            }
+            (Some(_), Ok(result)) => Ok(result),
         }
     }
 
@@ -215,27 +221,37 @@ impl QueryEngine {
         sql: &str,
         landing: Option<&Landing>,
     ) -> Result<Admitted, QueryError> {
-        let current = |databases| match landing {
-            None => self.generations.current(scope, databases),
-            Some(landing) => self.generations.once(scope, landing, databases),
-        };
         // A catalog that is replaced meanwhile has its files removed at worst; the next one has them.
         let mut attempts = 3;
         loop {
-            let mut generation = current(BTreeSet::new())?;
-            let named = RefCell::new(BTreeSet::new());
-            self.gate.check(sql, |table| {
-                let table = table.to_ascii_lowercase();
-                let granted = generation.has(&table);
-                named.borrow_mut().extend(granted.then_some(table));
-                granted
+            let (scope, catalog) = self.generations.sight(scope, landing);
+            let named = RefCell::new(BTreeMap::new());
+            self.gate.check(sql, |name| {
+                let table = catalog.table(name).filter(|_| scope.extent(name).is_some());
+                let table = table.map(|table| (table.name.folded(), Arc::clone(table)));
+                let is_granted = table.is_some();
+                named.borrow_mut().extend(table);
+                is_granted
             })?;
             let named = named.into_inner();
-            let databases = generation.databases_of(&named);
-            if !databases.is_empty() {
-                generation = current(databases)?;
-            }
-            match self.connect(&generation, &named) {
+            let needs = Needs::of(named.values(), landing.is_some());
+            let generation = match landing {
+                None => self.generations.current(&scope, needs)?,
+                Some(_) => self.generations.once(scope, needs, &catalog)?,
+            };
+            let named: BTreeSet<String> = named.into_keys().collect();
+            // It may be of a newer catalog than the one that was asked which tables there are.
+            let connected = match named.iter().all(|name| generation.has(name)) {
+                true => generation.connect(&named, &self.maker()),
+                false if attempts > 0 => {
+                    attempts -= 1;
+                    continue;
+                }
+                false => Err(QueryError::Engine {
+                    reason: "the tables change too fast; ask again".to_owned(),
+                }),
+            };
+            match connected {
                 Ok(connection) => {
                     return Ok(Admitted {
                         is_part: generation.is_part(&named),
@@ -250,14 +266,6 @@ impl QueryEngine {
                 }
             }
         }
-    }
-
-    fn connect(
-        &self,
-        generation: &Generation,
-        named: &BTreeSet<String>,
-    ) -> Result<Connection, QueryError> {
-        generation.connect(named, &self.maker())
     }
 
     fn maker(&self) -> ViewMaker<'_> {

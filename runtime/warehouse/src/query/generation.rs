@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::restriction::Extent;
@@ -15,14 +14,14 @@ use super::restricted::{Restricted, Unfit};
 use super::{QueryError, Scope};
 use crate::catalog::{Catalog, CatalogTable};
 use crate::extract::{Pin, Pins, rows_of};
-use crate::hybrid::Landing;
 use crate::open;
-use crate::orchestrator::Orchestrator;
 use crate::remote::{Attached, Key, Remotes, Target, clean, rows_of as rows_of_remote};
 
-/// Instances that are kept; the one that was used longest ago leaves first.
-const KEPT: usize = 32;
 const MEMORY: &str = "1GB";
+/// Connections that wait in each; more queries than that at once are rare.
+const MOST_IDLE: usize = 4;
+/// A thread of DuckDB reads at least so many rows: the usual row group.
+const FEW_ROWS: u64 = 122_880;
 /// More threads than processors would only wait for each other.
 const MOST_THREADS: usize = 8;
 
@@ -31,6 +30,8 @@ const MOST_THREADS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Generation {
     connection: Mutex<Connection>,
+    /// Connections of queries that are done.
+    idle: Mutex<Vec<Connection>>,
     /// The granted tables by their names in lower case, and how much of each.
     tables: HashMap<String, (Arc<CatalogTable>, Extent)>,
     /// Those that have a view.
@@ -45,7 +46,11 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    fn build(place: &Place<'_>, catalog: &Catalog, wanted: &Wanted) -> Result<Self, QueryError> {
+    pub(super) fn build(
+        place: &Place<'_>,
+        catalog: &Catalog,
+        wanted: &Wanted,
+    ) -> Result<Self, QueryError> {
         let tables = catalog.tables.iter();
         let granted = tables.filter_map(|table| {
             let extent = wanted.scope.extent(table.name.as_str())?;
@@ -55,13 +60,14 @@ impl Generation {
         let files = tables.values().flat_map(|(table, _)| &table.files);
         let files: Vec<PathBuf> = files.map(|file| file.path.clone()).collect();
         let pin = place.pins.pin(files.clone());
-        let attached = locked(place, &wanted.databases, &files)?;
+        let attached = locked(place, &wanted.needs, &files)?;
         let databases = attached.names();
         let mut hidden = attached.hidden;
         hidden.push(place.key.to_owned());
         Ok(Self {
             databases,
             connection: Mutex::new(attached.connection),
+            idle: Mutex::default(),
             tables,
             viewed: Mutex::default(),
             hidden,
@@ -75,22 +81,19 @@ impl Generation {
         self.tables.contains_key(table)
     }
 
-    /// The databases that must be attached for these tables.
-    pub(super) fn databases_of(&self, named: &BTreeSet<String>) -> BTreeSet<Target> {
-        let tables = named.iter().filter_map(|name| self.tables.get(name));
-        let remote = tables.filter_map(|(table, _)| {
-            let place = table.remote.as_ref()?;
-            Some(Target {
-                source: table.source.clone(),
-                row: place.database.clone(),
-            })
-        });
-        remote.collect()
-    }
-
     /// Whether it has databases beside its files.
     pub(super) fn is_attached(&self) -> bool {
         !self.databases.is_empty()
+    }
+
+    /// The databases that it has.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.databases.keys()
+    }
+
+    /// Of the catalog that it was built for.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     /// What must not be seen in any message.
@@ -110,15 +113,7 @@ impl Generation {
         named: &BTreeSet<String>,
         view: &ViewMaker<'_>,
     ) -> Result<Connection, QueryError> {
-        let connection = {
-            let connection = self
-                .connection
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            connection.try_clone().map_err(|error| QueryError::Engine {
-                reason: error.to_string(),
-            })?
-        };
+        let connection = self.connection()?;
         let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
         for name in named {
             let Some((table, extent)) = self.tables.get(name).filter(|_| !viewed.contains(name))
@@ -129,6 +124,29 @@ impl Generation {
             viewed.insert(name.clone());
         }
         Ok(connection)
+    }
+
+    fn connection(&self) -> Result<Connection, QueryError> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = idle.pop() {
+            return Ok(connection);
+        }
+        drop(idle);
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connection.try_clone().map_err(|error| QueryError::Engine {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Keeps the connection of a query that succeeded for the next: what the gate lets pass changes nothing in it.
+    pub(super) fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
     }
 
     /// One table that cannot be read costs no other.
@@ -206,24 +224,26 @@ fn rows(table: &CatalogTable, databases: &BTreeMap<Key, String>) -> Option<Strin
 
 /// An instance in which these databases are attached, and these files can be read, and nothing else. It
 /// cannot be opened again.
-fn locked(
-    place: &Place<'_>,
-    databases: &BTreeSet<Target>,
-    files: &[PathBuf],
-) -> Result<Attached, QueryError> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+fn locked(place: &Place<'_>, needs: &Needs, files: &[PathBuf]) -> Result<Attached, QueryError> {
+    let threads = match needs.all_processors {
+        true => std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS)),
+        false => 1,
+    };
     let failed = |error: duckdb::Error| QueryError::Engine {
         reason: format!("the tables cannot be opened: {error}"),
     };
     let connection = open::in_memory(MEMORY, threads).map_err(failed)?;
     let scratch = quote_text(&place.scratch.to_string_lossy());
-    let spill = connection.execute_batch(&format!("SET temp_directory = {scratch}"));
-    spill.map_err(failed)?;
-    let attached = match databases.is_empty() {
+    // Published files never change, and DuckDB looks at a file's time all the same.
+    let settings = connection.execute_batch(&format!(
+        "SET temp_directory = {scratch}; SET parquet_metadata_cache = true"
+    ));
+    settings.map_err(failed)?;
+    let attached = match needs.databases.is_empty() {
         true => Attached::none(connection),
         false => place
             .remotes
-            .attach(databases, connection)
+            .attach(&needs.databases, connection)
             .map_err(|reason| {
                 tracing::warn!(reason, "a remote database cannot be attached for a query");
                 QueryError::Unreachable
@@ -233,157 +253,52 @@ fn locked(
     Ok(attached)
 }
 
-type Cell = Arc<Mutex<Option<Arc<Generation>>>>;
-
-/// What a generation is for: most queries need no database attached, and wait for none.
+/// What a generation is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Wanted {
-    scope: Scope,
-    databases: BTreeSet<Target>,
+pub(super) struct Wanted {
+    pub(super) scope: Scope,
+    pub(super) needs: Needs,
+}
+
+/// What a query needs: most need no database attached, and wait for none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Needs {
+    pub(super) databases: BTreeSet<Target>,
+    /// Where there is little to read, threads wake each other for nothing.
+    all_processors: bool,
+}
+
+impl Needs {
+    /// Of a query that names these tables; one of them may have just landed, with a number of rows that nobody knows.
+    pub(super) fn of<'a>(
+        tables: impl Iterator<Item = &'a Arc<CatalogTable>>,
+        has_landed: bool,
+    ) -> Self {
+        let mut needs = Self {
+            databases: BTreeSet::new(),
+            all_processors: has_landed,
+        };
+        let mut rows: u64 = 0;
+        for table in tables {
+            rows = rows.saturating_add(table.rows);
+            needs
+                .databases
+                .extend(table.remote.as_ref().map(|place| Target {
+                    source: table.source.clone(),
+                    row: place.database.clone(),
+                }));
+        }
+        // One that names no table makes its rows itself.
+        needs.all_processors |= rows > FEW_ROWS || rows == 0 || !needs.databases.is_empty();
+        needs
+    }
 }
 
 /// Where generations are built.
-struct Place<'a> {
-    scratch: &'a Path,
-    pins: &'a Arc<Pins>,
-    remotes: &'a Remotes,
+pub(super) struct Place<'a> {
+    pub(super) scratch: &'a Path,
+    pub(super) pins: &'a Arc<Pins>,
+    pub(super) remotes: &'a Remotes,
     /// Of hashes.
-    key: &'a str,
-}
-
-/// The generations by what they are for, each with the turn in which it was used last.
-type Turns = HashMap<Wanted, (u64, Cell)>;
-
-/// The newest generation of each scope.
-#[derive(Debug)]
-pub(super) struct Generations {
-    scratch: PathBuf,
-    orchestrator: Arc<Orchestrator>,
-    pins: Arc<Pins>,
-    /// Of the hashes that stand in place of masked values.
-    key: String,
-    /// The turn, and what it counts.
-    cells: Mutex<(u64, Turns)>,
-    /// How many were built.
-    builds: AtomicU64,
-}
-
-impl Generations {
-    pub(super) fn new(
-        scratch: PathBuf,
-        orchestrator: Arc<Orchestrator>,
-        pins: Arc<Pins>,
-        key: String,
-    ) -> Self {
-        Self {
-            scratch,
-            orchestrator,
-            pins,
-            key,
-            cells: Mutex::default(),
-            builds: AtomicU64::default(),
-        }
-    }
-
-    /// The generation for the catalog as it is now. Who holds an older one goes on with it.
-    pub(super) fn current(
-        &self,
-        scope: &Scope,
-        databases: BTreeSet<Target>,
-    ) -> Result<Arc<Generation>, QueryError> {
-        let wanted = Wanted {
-            scope: scope.clone(),
-            databases,
-        };
-        let cell = self.cell(&wanted);
-        let mut held = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        let catalog = self.orchestrator.catalog();
-        if let Some(generation) = held.as_ref().filter(|held| held.version == catalog.version) {
-            return Ok(Arc::clone(generation));
-        }
-        let built = self.build(&catalog, &wanted)?;
-        Ok(Arc::clone(held.insert(built)))
-    }
-
-    /// A generation that nobody else uses, with results of other engines beside the scope.
-    pub(super) fn once(
-        &self,
-        scope: &Scope,
-        landing: &Landing,
-        databases: BTreeSet<Target>,
-    ) -> Result<Arc<Generation>, QueryError> {
-        let catalog = landing.beside(&self.orchestrator.catalog());
-        let scope = scope.with(landing.names());
-        self.build(&catalog, &Wanted { scope, databases })
-    }
-
-    fn build(&self, catalog: &Catalog, wanted: &Wanted) -> Result<Arc<Generation>, QueryError> {
-        self.builds.fetch_add(1, Ordering::Relaxed);
-        let place = Place {
-            scratch: &self.scratch,
-            pins: &self.pins,
-            remotes: self.orchestrator.remotes(),
-            key: &self.key,
-        };
-        let built = Generation::build(&place, catalog, wanted);
-        if !wanted.databases.is_empty() {
-            // One that is down is to be looked at, so that it comes back by itself.
-            self.orchestrator.wake_prober();
-        }
-        Ok(Arc::new(built?))
-    }
-
-    /// Has the databases of a generation looked at that has lost one.
-    pub(super) fn doubt(&self, generation: &Generation) {
-        let databases = generation.databases.keys();
-        self.orchestrator.remotes().doubt(databases);
-        self.orchestrator.wake_prober();
-    }
-
-    /// Forgets a generation whose databases may have gone away: the next query attaches them anew.
-    pub(super) fn forget(&self, generation: &Arc<Generation>) {
-        if !generation.is_attached() {
-            return;
-        }
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.1.retain(|_, (_, cell)| {
-            // One that is being built is another.
-            let held = cell.try_lock();
-            !held.is_ok_and(|held| {
-                held.as_ref()
-                    .is_some_and(|held| Arc::ptr_eq(held, generation))
-            })
-        });
-    }
-
-    /// Whether the catalog is still the one that a generation was built for.
-    pub(super) fn is_newest(&self, generation: &Generation) -> bool {
-        self.orchestrator.catalog().version == generation.version
-    }
-
-    /// The key of hashes.
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// How many were built since the start.
-    pub(super) fn builds(&self) -> u64 {
-        self.builds.load(Ordering::Relaxed)
-    }
-
-    fn cell(&self, wanted: &Wanted) -> Cell {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let (turn, cells) = &mut *cells;
-        *turn += 1;
-        if cells.len() >= KEPT && !cells.contains_key(wanted) {
-            let oldest = cells
-                .iter()
-                .min_by_key(|(_, (used, _))| *used)
-                .map(|(wanted, _)| wanted.clone());
-            oldest.and_then(|oldest| cells.remove(&oldest));
-        }
-        let (used, cell) = cells.entry(wanted.clone()).or_default();
-        *used = *turn;
-        Arc::clone(cell)
-    }
+    pub(super) key: &'a str,
 }

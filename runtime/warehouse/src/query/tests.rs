@@ -46,10 +46,11 @@ fn behind_the_gate_stands_a_second_wall() {
     let generation = warehouse
         .queries
         .generations
-        .current(&only("orders"), std::collections::BTreeSet::new())
+        .current(&only("orders"), Needs::of(std::iter::empty(), false))
         .unwrap();
     let named = std::collections::BTreeSet::from(["orders".to_owned(), "salaries".to_owned()]);
-    let connection = warehouse.queries.connect(&generation, &named).unwrap();
+    let maker = warehouse.queries.maker();
+    let connection = generation.connect(&named, &maker).unwrap();
     for sql in [
         "SELECT * FROM salaries",
         "SELECT * FROM '/etc/passwd'",
@@ -187,6 +188,54 @@ fn a_query_that_takes_too_long_is_stopped() {
         .query(&Scope::All, ENDLESS, &options)
         .unwrap_err();
     assert_eq!(error, QueryError::Timeout { seconds: 0 });
+}
+
+#[test]
+fn each_of_several_queries_has_its_own_time_and_none_is_stopped_for_another() {
+    let (_folder, warehouse) = warehouse();
+    let within = |timeout| QueryOptions {
+        timeout,
+        ..QueryOptions::default()
+    };
+    let (long, in_time) = (
+        within(Duration::from_secs(600)),
+        within(Duration::from_secs(600)),
+    );
+    let short = within(Duration::from_millis(30));
+    let ask = |sql, options| warehouse.queries.query(&Scope::All, sql, options);
+    std::thread::scope(|scope| {
+        // The watchman sleeps for long when the short one comes.
+        let under_way = scope.spawn(|| ask(ENDLESS, &long));
+        let timeout = QueryError::Timeout { seconds: 0 };
+        assert_eq!(ask(ENDLESS, &short), Err(timeout));
+        // Over connections that others have used.
+        for _ in 0..50 {
+            let answer = ask("SELECT id FROM orders", &in_time);
+            assert_eq!(answer.unwrap().row_count, 2);
+        }
+        assert!(!under_way.is_finished());
+        long.cancel.cancel();
+        assert_eq!(under_way.join().unwrap(), Err(QueryError::Cancelled));
+    });
+}
+
+#[test]
+fn little_to_read_gets_one_thread_and_much_or_unknown_gets_all() {
+    let (_folder, warehouse) = warehouse();
+    let catalog = warehouse.orchestrator.catalog();
+    let few = Arc::clone(catalog.table("orders").unwrap());
+    let many = Arc::new(CatalogTable {
+        rows: 1_000_000,
+        ..few.as_ref().clone()
+    });
+    let needs = |tables: &[&Arc<CatalogTable>], landed| Needs::of(tables.iter().copied(), landed);
+    let little = needs(&[&few], false);
+    assert_eq!(little, needs(&[&few, &few], false));
+    let all = needs(&[&many], false);
+    assert_ne!(little, all);
+    assert_eq!(all, needs(&[&few, &many], false));
+    assert_eq!(all, needs(&[&few], true));
+    assert_eq!(all, needs(&[], false));
 }
 
 #[test]

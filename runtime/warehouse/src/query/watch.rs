@@ -1,13 +1,16 @@
-//! Stops a query that takes too long, or whose asker went away.
+//! Stops queries that take too long, or whose asker went away. One thread looks after all of them: a query that is done
+//! in a millisecond must not wait for a thread of its own to start and end.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use duckdb::InterruptHandle;
 
 use super::QueryOptions;
+
+/// An interrupt that comes before the work starts is forgotten, so it is repeated this often.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Why a query was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,69 +19,132 @@ pub(crate) enum Stopped {
     Cancelled,
 }
 
-enum Message {
-    Done,
-    Cancel,
+/// A query under watch.
+struct Watched {
+    handle: Arc<InterruptHandle>,
+    /// None: later than the clock can say.
+    deadline: Option<Instant>,
+    stopped: Option<Stopped>,
 }
 
-/// Watches one query until `stop`.
-pub(crate) struct Watch {
-    sender: Sender<Message>,
-    stopped: Arc<Mutex<Option<Stopped>>>,
-    thread: Option<JoinHandle<()>>,
+#[derive(Default)]
+struct Watchman {
+    round: Mutex<Round>,
+    changed: Condvar,
 }
+
+#[derive(Default)]
+struct Round {
+    /// By their numbers.
+    queries: BTreeMap<u64, Watched>,
+    next: u64,
+    is_running: bool,
+    /// Until when the thread sleeps, unless it is woken.
+    sleeps_until: Option<Instant>,
+}
+
+static WATCHMAN: LazyLock<Watchman> = LazyLock::new(Watchman::default);
+
+/// Watches one query until `stop`.
+#[derive(Debug)]
+pub(crate) struct Watch(u64);
 
 impl Watch {
     pub(crate) fn start(handle: Arc<InterruptHandle>, options: &QueryOptions) -> Self {
-        let (sender, receiver) = channel();
-        let stopped = Arc::new(Mutex::new(None));
-        let cancel = sender.clone();
-        options.cancel.on_cancel(move || {
-            // A query that has ended has no receiver any more, which is fine.
-            drop(cancel.send(Message::Cancel));
-        });
-        let timeout = options.timeout;
-        let note = Arc::clone(&stopped);
-        let watch = move || watch(&receiver, timeout, &handle, &note);
-        // Without a thread there is no timeout; memory and row limits still hold.
-        let thread = std::thread::Builder::new()
-            .name("query-watch".to_owned())
-            .spawn(watch);
-        Self {
-            sender,
-            stopped,
-            thread: thread.ok(),
-        }
+        let number = WATCHMAN.add(handle, Instant::now().checked_add(options.timeout));
+        options.cancel.on_cancel(move || WATCHMAN.cancel(number));
+        Self(number)
     }
 
-    /// Ends the watch; says whether it had to stop the query.
-    pub(crate) fn stop(mut self) -> Option<Stopped> {
-        drop(self.sender.send(Message::Done));
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends the watch: no interrupt comes after it. Says whether it had to stop the query.
+    pub(crate) fn stop(self) -> Option<Stopped> {
+        WATCHMAN.remove(self.0)
     }
 }
 
-fn watch(
-    receiver: &Receiver<Message>,
-    timeout: Duration,
-    handle: &InterruptHandle,
-    note: &Mutex<Option<Stopped>>,
-) {
-    let reason = match receiver.recv_timeout(timeout) {
-        Ok(Message::Done) | Err(RecvTimeoutError::Disconnected) => return,
-        Ok(Message::Cancel) => Stopped::Cancelled,
-        Err(RecvTimeoutError::Timeout) => Stopped::Timeout,
-    };
-    *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-    loop {
-        // Again and again: an interrupt that comes before the work starts is forgotten.
-        handle.interrupt();
-        match receiver.recv_timeout(Duration::from_millis(5)) {
-            Ok(Message::Done) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Message::Cancel) | Err(RecvTimeoutError::Timeout) => {}
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Where the work panicked; else nothing is there any more.
+        let _ = WATCHMAN.remove(self.0);
+    }
+}
+
+impl Watchman {
+    fn round(&self) -> MutexGuard<'_, Round> {
+        self.round.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&'static self, handle: Arc<InterruptHandle>, deadline: Option<Instant>) -> u64 {
+        let mut round = self.round();
+        let number = round.next;
+        round.next += 1;
+        let watched = Watched {
+            handle,
+            deadline,
+            stopped: None,
+        };
+        round.queries.insert(number, watched);
+        if !round.is_running {
+            let thread = std::thread::Builder::new().name("query-watch".to_owned());
+            // Without a thread there is no timeout, and the next query tries again; memory and row limits still hold.
+            round.is_running = thread.spawn(|| self.watch()).is_ok();
         }
+        let is_first = match (deadline, round.sleeps_until) {
+            (Some(deadline), Some(until)) => deadline < until,
+            (deadline, None) => deadline.is_some(),
+            (None, Some(_)) => false,
+        };
+        if is_first {
+            self.changed.notify_one();
+        }
+        number
+    }
+
+    fn cancel(&self, number: u64) {
+        // A query that has ended is not there any more, which is fine.
+        if let Some(query) = self.round().queries.get_mut(&number) {
+            query.stopped.get_or_insert(Stopped::Cancelled);
+            self.changed.notify_one();
+        }
+    }
+
+    fn remove(&self, number: u64) -> Option<Stopped> {
+        self.round().queries.remove(&number)?.stopped
+    }
+
+    fn watch(&self) {
+        let mut round = self.round();
+        loop {
+            let now = Instant::now();
+            let next = round
+                .queries
+                .values_mut()
+                .filter_map(|query| query.look(now));
+            // Queries that end wake nobody: in vain at worst, once in the time limit of a query.
+            round.sleeps_until = next.min();
+            round = match round.sleeps_until {
+                None => self.changed.wait(round),
+                Some(until) => self
+                    .changed
+                    .wait_timeout(round, until.saturating_duration_since(now))
+                    .map(|(round, _)| round)
+                    .map_err(|poisoned| PoisonError::new(poisoned.into_inner().0)),
+            }
+            .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Watched {
+    /// Interrupts it where it must end; when to look again.
+    fn look(&mut self, now: Instant) -> Option<Instant> {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stopped.get_or_insert(Stopped::Timeout);
+        }
+        if self.stopped.is_none() {
+            return self.deadline;
+        }
+        self.handle.interrupt();
+        Some(now + AGAIN)
     }
 }
