@@ -236,6 +236,13 @@ fn little_to_read_gets_one_thread_and_much_or_unknown_gets_all() {
     assert_eq!(all, needs(&[&few, &many], false));
     assert_eq!(all, needs(&[&few], true));
     assert_eq!(all, needs(&[], false));
+
+    let generations = &warehouse.queries.generations;
+    let generation = generations.current(&only("orders"), little).unwrap();
+    let maker = warehouse.queries.maker();
+    let connection = generation.connect(&Default::default(), &maker).unwrap();
+    let threads = connection.query_row("SELECT current_setting('threads')", [], |row| row.get(0));
+    assert_eq!(threads, Ok(1_i64));
 }
 
 #[test]
