@@ -27,6 +27,7 @@ mod error;
 mod json;
 mod lane;
 mod pointer;
+mod scan;
 mod shape;
 mod text;
 mod widen;
@@ -95,10 +96,10 @@ pub(crate) fn json(
     Ok(Appended { rows, values })
 }
 
-/// What decoding a JSON document will say of it, if nothing is wrong with its values; `None` where it is no such
-/// document, of which decoding knows the reason.
+/// What decoding a JSON document will say of it, if nothing is wrong inside of its records; `None` where its quotes and
+/// brackets do not tell.
 pub(crate) fn survey(text: &[u8], options: &JsonOptions) -> Option<Appended> {
-    pointer::survey(text, &options.records, &options.values).ok()
+    scan::survey(text, &options.records, &options.values)
 }
 
 /// Whether records that a connector shaped are an array, and not one object a line.

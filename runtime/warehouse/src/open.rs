@@ -182,6 +182,34 @@ impl Reader {
     }
 }
 
+/// The instance that wrote the last new file, for the next one: to start one takes longer than to write a small file.
+static SCRIBE: Mutex<Option<Connection>> = Mutex::new(None);
+
+/// Lends a connection that writes a new file. It is closed, and whole, when this returns without an error.
+pub(crate) fn write_new<T, E: From<OpenError> + From<duckdb::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let _slot = Slot::take(path, Patience::Wait)?;
+    let refused = |source| OpenError::Refused {
+        path: path.to_owned(),
+        source,
+    };
+    let idle = SCRIBE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let connection = match idle {
+        Some(connection) => connection,
+        None => in_memory("512MB", 2).map_err(refused)?,
+    };
+    let file = quote_text(&path.to_string_lossy());
+    let attached = connection.execute_batch(&format!("ATTACH {file} AS extract; USE extract"));
+    attached.map_err(refused)?;
+    let written = write(&connection)?;
+    connection.execute_batch("CHECKPOINT; USE memory; DETACH extract")?;
+    // One that failed may hold on to its file, and ends with it.
+    *SCRIBE.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    Ok(written)
+}
+
 /// The columns of a query and their types.
 pub(crate) fn describe(
     connection: &Connection,

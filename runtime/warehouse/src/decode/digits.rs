@@ -35,13 +35,20 @@ pub(super) fn quoted(document: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether there is a run of so many digits, be it in a text: one of them stands at a multiple of their number.
 fn may_hold(document: &[u8]) -> bool {
-    let mut places = (LONG - 1..document.len()).step_by(LONG);
-    places.any(|at| {
-        let (before, after) = document.split_at(at);
-        let digits = length_of(after, u8::is_ascii_digit);
-        let earlier = before.iter().rev().take(LONG);
-        digits > 0 && digits + earlier.take_while(|byte| byte.is_ascii_digit()).count() >= LONG
+    let mut places = document.chunks_exact(LONG).enumerate();
+    places.any(|(chunk, bytes)| {
+        bytes.last().is_some_and(u8::is_ascii_digit)
+            && is_in_long_run(document, (chunk + 1) * LONG - 1)
     })
+}
+
+/// Whether the digit at a place has so many beside it that together they are a long run.
+fn is_in_long_run(document: &[u8], at: usize) -> bool {
+    let (before, after) = document.split_at(at);
+    let earlier = before.iter().rev().take(LONG);
+    let earlier = earlier.take_while(|byte| byte.is_ascii_digit()).count();
+    let later = after.iter().take(LONG);
+    earlier + later.take_while(|byte| byte.is_ascii_digit()).count() >= LONG
 }
 
 fn length_of(bytes: &[u8], belongs: impl Fn(&u8) -> bool) -> usize {

@@ -125,63 +125,6 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 }
 
-/// Counts what `Records` takes, without looking into it.
-pub(super) struct Count(pub(super) u64);
-
-impl<'de> DeserializeSeed<'de> for &mut Count {
-    type Value = ();
-    fn deserialize<D: de::Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Count {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects, or one object")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Passed)?.is_some() {
-            self.0 += 1;
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
-        self.0 += 1;
-        Passed.visit_map(members)
-    }
-}
-
-/// A record that is passed over.
-struct Passed;
-
-impl<'de> DeserializeSeed<'de> for Passed {
-    type Value = ();
-    fn deserialize<D: de::Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Passed {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record, which is an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-}
-
 struct Record<'a>(&'a mut Columns);
 
 impl<'de> DeserializeSeed<'de> for Record<'_> {

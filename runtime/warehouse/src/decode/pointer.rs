@@ -3,19 +3,18 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use domain::format::Appended;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::arrived::shorten;
 use super::columns::{Columns, Sink};
 use super::digits;
 use super::error::DecodeError;
-use super::json::{Count, Records, failed};
+use super::json::{Records, failed};
 use super::shape::{Copy, Shape};
 
 /// As the connector interface promises.
 const MAX_POINTERS: usize = 16;
-const MAX_VALUE: usize = 64 << 10;
+pub(super) const MAX_VALUE: usize = 64 << 10;
 
 /// Decodes the records at a pointer, and gives the JSON text at each of the other pointers; `None` where the
 /// document has nothing there.
@@ -26,78 +25,10 @@ pub(super) fn read(
     records: &str,
     values: &[String],
 ) -> Result<Vec<Option<String>>, DecodeError> {
-    let mut into = Decoding { columns, sink };
-    visit(&mut into, document, records, values)
-}
-
-/// Counts the records at a pointer, and gives the same texts.
-pub(super) fn survey(
-    document: &[u8],
-    records: &str,
-    values: &[String],
-) -> Result<Appended, DecodeError> {
-    let mut rows = Count(0);
-    let values = visit(&mut rows, document, records, values)?;
-    Ok(Appended {
-        rows: rows.0,
-        values,
-    })
-}
-
-/// What becomes of the records.
-trait Target {
-    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error>;
-
-    /// The error of a walk that broke off in them.
-    fn failed(&mut self, error: &serde_json::Error) -> DecodeError;
-}
-
-/// Rows of a table.
-struct Decoding<'a> {
-    columns: &'a mut Columns,
-    sink: &'a mut dyn Sink,
-}
-
-impl Target for Decoding<'_> {
-    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error> {
-        input.records(Records {
-            columns: self.columns,
-            sink: self.sink,
-        })
-    }
-
-    fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
-        failed(self.columns, error)
-    }
-}
-
-impl Target for Count {
-    fn take(&mut self, input: &mut dyn Input) -> Result<(), serde_json::Error> {
-        input.count(self)
-    }
-
-    fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
-        DecodeError::Body(error.to_string())
-    }
-}
-
-fn visit(
-    target: &mut dyn Target,
-    document: &[u8],
-    records: &str,
-    values: &[String],
-) -> Result<Vec<Option<String>>, DecodeError> {
-    if values.len() > MAX_POINTERS {
-        let reason = format!("more than {MAX_POINTERS} pointers to values were given");
-        return Err(DecodeError::Body(reason));
-    }
-    let mut paths = values
-        .iter()
-        .map(|pointer| steps(pointer))
-        .collect::<Result<Vec<_>, _>>()?;
-    paths.push(steps(records)?);
+    let paths = paths(records, values)?;
     let mut reading = Reading {
-        target,
+        columns,
+        sink,
         texts: vec![None; values.len()],
         has_records: false,
         is_in_records: false,
@@ -129,6 +60,38 @@ fn visit(
     Ok(reading.texts)
 }
 
+/// The paths to the values, and behind them the one to the records.
+pub(super) fn paths<'s>(
+    records: &'s str,
+    values: &'s [String],
+) -> Result<Vec<Path<'s>>, DecodeError> {
+    if values.len() > MAX_POINTERS {
+        let reason = format!("more than {MAX_POINTERS} pointers to values were given");
+        return Err(DecodeError::Body(reason));
+    }
+    let mut paths = values
+        .iter()
+        .map(|pointer| steps(pointer))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.push(steps(records)?);
+    Ok(paths)
+}
+
+/// The compact text of a value that stands alone.
+pub(super) fn copied(value: &[u8]) -> Option<String> {
+    let value = &*digits::quoted(value);
+    let mut text = String::new();
+    let copy = Copy {
+        text: &mut text,
+        shape: &mut Shape::Mixed,
+        depth: 0,
+    };
+    let mut input = serde_json::Deserializer::from_slice(value);
+    copy.deserialize(&mut input).ok()?;
+    input.end().ok()?;
+    Some(text)
+}
+
 fn check_lengths(pointers: &[String], texts: &[Option<String>]) -> Result<(), DecodeError> {
     let mut found = pointers.iter().zip(texts);
     match found.find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > MAX_VALUE)) {
@@ -143,7 +106,8 @@ fn check_lengths(pointers: &[String], texts: &[Option<String>]) -> Result<(), De
 
 /// What comes of a document.
 struct Reading<'a> {
-    target: &'a mut dyn Target,
+    columns: &'a mut Columns,
+    sink: &'a mut dyn Sink,
     texts: Vec<Option<String>>,
     has_records: bool,
     is_in_records: bool,
@@ -153,7 +117,7 @@ impl Reading<'_> {
     /// The error of a walk: at a row where it met one.
     fn failed(&mut self, error: &serde_json::Error) -> DecodeError {
         match self.is_in_records {
-            true => self.target.failed(error),
+            true => failed(self.columns, error),
             false => DecodeError::Body(format!("not valid JSON: {error}")),
         }
     }
@@ -162,7 +126,10 @@ impl Reading<'_> {
     fn take(&mut self, index: usize, input: &mut dyn Input) -> Result<(), serde_json::Error> {
         let Some(text) = self.texts.get_mut(index) else {
             (self.has_records, self.is_in_records) = (true, true);
-            self.target.take(input)?;
+            input.records(Records {
+                columns: self.columns,
+                sink: self.sink,
+            })?;
             self.is_in_records = false;
             return Ok(());
         };
@@ -177,7 +144,7 @@ impl Reading<'_> {
     }
 }
 
-type Path<'s> = Vec<Cow<'s, str>>;
+pub(super) type Path<'s> = Vec<Cow<'s, str>>;
 
 fn steps(pointer: &str) -> Result<Path<'_>, DecodeError> {
     match pointer.strip_prefix('/') {
@@ -199,7 +166,7 @@ fn unescape(step: &str) -> Cow<'_, str> {
 }
 
 /// Whether no path leads through the end of another.
-fn is_apart(paths: &[Path<'_>]) -> bool {
+pub(super) fn is_apart(paths: &[Path<'_>]) -> bool {
     let mut pairs = paths
         .iter()
         .enumerate()
@@ -211,7 +178,6 @@ fn is_apart(paths: &[Path<'_>]) -> bool {
 trait Input {
     fn copy(&mut self, copy: Copy<'_>) -> Result<(), serde_json::Error>;
     fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error>;
-    fn count(&mut self, count: &mut Count) -> Result<(), serde_json::Error>;
 }
 
 /// Hears of the value of a path, which is named by its index.
@@ -271,10 +237,6 @@ impl<'de, D: de::Deserializer<'de>> Input for Carrier<D> {
 
     fn records(&mut self, records: Records<'_>) -> Result<(), serde_json::Error> {
         self.run(|input| records.deserialize(input))
-    }
-
-    fn count(&mut self, count: &mut Count) -> Result<(), serde_json::Error> {
-        self.run(|input| count.deserialize(input))
     }
 }
 

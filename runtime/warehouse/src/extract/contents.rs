@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::remembered;
-use crate::open::{Database, OpenError, Patience};
+use crate::open::{Database, OpenError, write_new};
 use crate::stamp::Stamp;
 
 /// Why an extract cannot be read or written.
@@ -98,8 +98,7 @@ impl Contents {
             return Ok(None);
         }
         let stamp = Stamp::of(&path);
-        let known = stamp.and_then(|stamp| remembered::recall(folder, stamp));
-        if let Some(contents) = known.filter(Self::has_its_files) {
+        if let Some(contents) = Self::known(folder) {
             return Ok(Some(contents));
         }
         let contents = Self::read_from(&*Database::read(&path)?, folder)?;
@@ -110,10 +109,17 @@ impl Contents {
         Ok(Some(contents))
     }
 
-    /// Whether nobody has removed a file since.
-    fn has_its_files(&self) -> bool {
-        let mut files = self.entries.iter().flat_map(|entry| &entry.files);
-        files.all(|file| file.path.exists())
+    /// What an extract says that was read or written before and is the same still.
+    pub(crate) fn known(folder: &Path) -> Option<Self> {
+        let path = folder.join("extract.duckdb");
+        // What another program has in its log is not in the file yet.
+        if path.with_extension("duckdb.wal").exists() {
+            return None;
+        }
+        let known = remembered::recall(folder, Stamp::of(&path)?)?;
+        // Somebody may have removed one since.
+        let mut files = known.entries.iter().flat_map(|entry| &entry.files);
+        files.all(|file| file.path.exists()).then(|| known.clone())
     }
 
     /// Reads the extract that lies in a folder and is open.
@@ -155,11 +161,23 @@ impl Contents {
     /// Writes a complete new file at `path`, which must not exist. Views name the parquet files by
     /// absolute paths, so those must lie where they will stay.
     pub(crate) fn write(&self, folder: &Path, path: &Path) -> Result<(), ExtractError> {
-        let database = Database::create(path, Patience::Wait)?;
-        database.execute_batch("BEGIN")?;
+        let written = write_new(path, |database| {
+            database.execute_batch("BEGIN")?;
+            self.write_into(database, folder)?;
+            database.execute_batch("COMMIT")?;
+            Self::read_from(database, folder)
+        })?;
+        // It is asked for as soon as it is renamed, which changes nothing of its stamp.
+        if let Some(stamp) = Stamp::of(path) {
+            remembered::remember(folder, stamp, &written);
+        }
+        Ok(())
+    }
+
+    fn write_into(&self, database: &Connection, folder: &Path) -> Result<(), ExtractError> {
         database.execute_batch(include_str!("../../sql/extract_create.sql"))?;
         for entry in &self.entries {
-            entry.write(&database, folder)?;
+            entry.write(database, folder)?;
         }
         if !self.attachments.is_empty() {
             database.execute_batch(include_str!("../../sql/remote_attach_create.sql"))?;
@@ -169,21 +187,11 @@ impl Contents {
             database.execute("INSERT INTO _remote_attach VALUES (?, ?, ?, ?)", values)?;
         }
         for (table, cursor) in &self.cursors {
-            database.execute(
-                "INSERT INTO _sluice_cursor VALUES (?, ?)",
-                params![table, cursor],
-            )?;
+            let values = params![table, cursor];
+            database.execute("INSERT INTO _sluice_cursor VALUES (?, ?)", values)?;
         }
         for table in &self.anew {
             database.execute("INSERT INTO _sluice_anew VALUES (?)", params![table])?;
-        }
-        database.execute_batch("COMMIT")?;
-        let written = Self::read_from(&database, folder)?;
-        database.execute_batch("CHECKPOINT")?;
-        drop(database);
-        // It is asked for as soon as it is renamed, which changes nothing of its stamp.
-        if let Some(stamp) = Stamp::of(path) {
-            remembered::remember(folder, stamp, &written);
         }
         Ok(())
     }

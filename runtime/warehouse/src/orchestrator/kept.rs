@@ -40,9 +40,12 @@ impl Kept {
         let mut identity = Identity::default();
         identity.note(database.clone());
         identity.note(folder.join("extract.duckdb.wal"));
-        let contents = reader.read(&database, |connection| {
-            Contents::read_from(connection, &folder)
-        })?;
+        let contents = match Contents::known(&folder) {
+            Some(contents) => contents,
+            None => reader.read(&database, |connection| {
+                Contents::read_from(connection, &folder)
+            })?,
+        };
         if !contents.ours {
             // Others add and exchange files without a word in their extract.
             identity.note(folder.join("data"));
