@@ -11,6 +11,7 @@ pub mod hybrid;
 mod open;
 pub mod orchestrator;
 pub mod paths;
+mod priority;
 pub mod profile;
 pub mod query;
 pub mod remote;

@@ -12,6 +12,7 @@ use domain::{Failure, FailureKind, RunId};
 
 use super::writer::Writer;
 use crate::decode::{self, Columns, DecodeError, Sink};
+use crate::priority::stand_back;
 
 /// Smaller documents are not worth a thread; of larger ones no two shall be in memory at once.
 const BEHIND: std::ops::RangeInclusive<usize> = 64 << 10..=16 << 20;
@@ -212,6 +213,7 @@ fn lost(table: &str) -> Failure {
 }
 
 fn decode(table: &str, mut rows: Box<Rows>, document: Surveyed) -> Decoded {
+    stand_back();
     let Surveyed {
         text,
         records,

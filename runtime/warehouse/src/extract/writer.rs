@@ -13,6 +13,7 @@ use domain::Failure;
 
 use super::encoder::{Encoder, Written, encode_failure};
 use crate::decode::Sink;
+use crate::priority::stand_back;
 
 /// Batches that may wait: with 8 MiB each, a bounded amount of memory a table.
 const WAITING: usize = 4;
@@ -98,6 +99,7 @@ fn encode(
     written: Arc<AtomicU64>,
     receiver: &Receiver<Message>,
 ) -> Result<Option<Written>, Failure> {
+    stand_back();
     let mut encoder = Encoder::new(path.to_owned(), written);
     let failed = |error| encode_failure(path, &error);
     while let Ok(message) = receiver.recv() {
