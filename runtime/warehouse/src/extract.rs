@@ -5,6 +5,7 @@ mod contents;
 mod encoder;
 mod foreign;
 mod gc;
+mod hashing;
 mod input;
 mod intake;
 mod keys;

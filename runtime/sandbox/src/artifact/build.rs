@@ -21,7 +21,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile `guest`, given here so that a connector outside of this workspace is built the same way.
 const PROFILE: [&str; 6] = [
     r#"profile.guest.inherits="release""#,
-    r#"profile.guest.opt-level="s""#,
+    "profile.guest.opt-level=3",
     "profile.guest.lto=true",
     "profile.guest.codegen-units=1",
     r#"profile.guest.panic="abort""#,

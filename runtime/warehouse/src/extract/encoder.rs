@@ -1,22 +1,21 @@
 //! Batches into one parquet file with a receipt, even where types move while it is written.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use domain::{Digest, Failure};
-use md5::Md5;
+use domain::Failure;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use sha2::{Digest as _, Sha256};
 
+use super::hashing::{Hashing, Written};
 use super::{disk_failure, layout};
 use crate::decode::{conform_batch, storable_field};
 
@@ -26,66 +25,6 @@ const HEAD_BYTES: usize = 16 << 20;
 /// DuckDB scans row groups of this many rows in parallel.
 const GROUP_ROWS: usize = 122_880;
 const GROUP_BYTES: usize = 64 << 20;
-
-/// A finished file, with what proves later that it is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) path: PathBuf,
-    pub(crate) rows: u64,
-    pub(crate) size_bytes: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) md5: String,
-}
-
-/// A file that is hashed while it is written.
-pub(super) struct Hashing {
-    file: File,
-    sha256: Sha256,
-    md5: Md5,
-    size: u64,
-    written: Arc<AtomicU64>,
-}
-
-impl Hashing {
-    /// Begins a new file.
-    pub(super) fn create(path: &Path, written: &Arc<AtomicU64>) -> io::Result<Self> {
-        Ok(Self {
-            file: File::create_new(path)?,
-            sha256: Sha256::new(),
-            md5: Md5::new(),
-            size: 0,
-            written: Arc::clone(written),
-        })
-    }
-
-    /// Makes it durable; says what it became.
-    pub(super) fn finish(&self, path: PathBuf, rows: i64) -> io::Result<Written> {
-        self.file.sync_all()?;
-        Ok(Written {
-            path,
-            rows: u64::try_from(rows).unwrap_or(0),
-            size_bytes: self.size,
-            sha256: Digest::from_bytes(self.sha256.clone().finalize().into()),
-            md5: hex::encode(self.md5.clone().finalize()),
-        })
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        let done = bytes.get(..count).unwrap_or_default();
-        self.sha256.update(done);
-        self.md5.update(done);
-        self.size += count as u64;
-        self.written.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
 
 /// Encodes one table.
 pub(super) struct Encoder {
@@ -257,7 +196,7 @@ pub(super) fn close(
     path: PathBuf,
 ) -> Result<Written, ParquetError> {
     let rows = writer.finish()?.file_metadata().num_rows();
-    Ok(writer.inner().finish(path, rows)?)
+    Ok(writer.inner_mut().finish(path, rows)?)
 }
 
 /// The failure for a file that cannot be written.

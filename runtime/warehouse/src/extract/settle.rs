@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use domain::{Failure, Partitioning, TableRule, TableSpec};
 
 use super::contents::TableFile;
-use super::encoder::Written;
+use super::hashing::Written;
 use super::input::{Input, Stored};
 use super::keys::{Keys, Left};
 use super::known::{self, FileColumns};

@@ -18,7 +18,8 @@ use jiff::tz::TimeZone;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
-use super::encoder::{self, Hashing, Written, encode_failure};
+use super::encoder::{self, encode_failure};
+use super::hashing::{Hashing, Written};
 use super::input::{Input, position};
 use crate::decode::{TIMESTAMP, shorten};
 

@@ -11,7 +11,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use domain::Failure;
 
-use super::encoder::{Encoder, Written, encode_failure};
+use super::encoder::{Encoder, encode_failure};
+use super::hashing::Written;
 use crate::decode::Sink;
 use crate::priority::stand_back;
 

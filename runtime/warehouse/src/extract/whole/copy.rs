@@ -13,7 +13,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use super::super::encoder::{Hashing, Written, close, create, encode_failure};
+use super::super::encoder::{close, create, encode_failure};
+use super::super::hashing::{Hashing, Written};
 use super::super::input::Input;
 use super::super::known::{self, FileColumns};
 use crate::extract::TableFile;
@@ -71,7 +72,7 @@ fn copy(parts: &[Part], to: &Path) -> Result<Written, ParquetError> {
         }
     }
     let rows = writer.finish()?.file_metadata().num_rows();
-    Ok(writer.inner().finish(to.to_owned(), rows)?)
+    Ok(writer.inner_mut().finish(to.to_owned(), rows)?)
 }
 
 fn copy_group(
