@@ -146,6 +146,31 @@ fn a_page_that_breaks_off_is_refused_at_once() {
 }
 
 #[test]
+fn a_record_that_is_no_json_is_found_behind_and_fails_the_run() {
+    let (_folder, warehouse) = open();
+    let mut stage = stage(&warehouse, &spec("orders", WriteMode::Replace));
+    // Its quotes and brackets are those of a whole page.
+    let broken = |id: u64| match id {
+        7 => "nothing".into(),
+        id => id.to_string(),
+    };
+    append(&mut *stage, page(0, broken)).unwrap();
+    let failure = stage.publish(&Cursors::new()).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Upstream);
+    assert!(
+        failure.message.contains("row 8") && failure.message.contains("not valid JSON"),
+        "{failure}"
+    );
+    assert!(
+        !warehouse
+            .paths
+            .extract(&source("shop"))
+            .join("extract.duckdb")
+            .exists()
+    );
+}
+
+#[test]
 fn a_stage_that_is_dropped_waits_for_its_decoder_and_leaves_nothing() {
     let (_folder, warehouse) = open();
     let mut stage = stage(&warehouse, &spec("orders", WriteMode::Replace));
