@@ -28,6 +28,11 @@ fn using_up_time_memory_stack_or_log_ends_the_run() {
             "failed (bug): the connector crashed: it left its memory, as a stack does that grew too large",
         ),
         Case::new(
+            "endless calls",
+            json!({"behaviour": "call_overflow"}),
+            "failed (limit): the connector used up its stack",
+        ),
+        Case::new(
             "memory growth to the limit",
             json!({"behaviour": "eats_memory"}),
             "failed (limit): the connector needs more than its 64 MiB of memory",
